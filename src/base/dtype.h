@@ -1,0 +1,57 @@
+// Element types and the scalar conversions between them.
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace rw {
+
+enum class DType : uint8_t { kF32, kF16, kBF16, kI32 };
+
+size_t SizeOf(DType dtype);            // bytes per element
+std::string_view Name(DType dtype);    // "f32", "f16", "bf16", "i32": the spelling of the IR
+std::optional<DType> ParseDType(std::string_view name);  // the inverse of Name
+
+// Storage types of 16 bits. Arithmetic is done in float; these only carry bits.
+struct BF16 {
+  uint16_t bits;
+  bool operator==(const BF16&) const = default;
+};
+struct F16 {
+  uint16_t bits;
+  bool operator==(const F16&) const = default;
+};
+
+inline float ToFloat(float x) { return x; }
+inline float ToFloat(BF16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
+float ToFloat(F16 x);
+
+// Rounds to the nearest T, ties to even; NaN stays NaN, overflow becomes infinity.
+template <class T>
+T RoundTo(float x);
+template <>
+inline float RoundTo<float>(float x) {
+  return x;
+}
+template <>
+inline BF16 RoundTo<BF16>(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return {static_cast<uint16_t>((bits >> 16) | 0x40u)};
+  return {static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
+}
+template <>
+F16 RoundTo<F16>(float x);
+
+template <class T>
+inline constexpr DType kDTypeOf = DType::kF32;
+template <>
+inline constexpr DType kDTypeOf<F16> = DType::kF16;
+template <>
+inline constexpr DType kDTypeOf<BF16> = DType::kBF16;
+template <>
+inline constexpr DType kDTypeOf<int32_t> = DType::kI32;
+
+}  // namespace rw

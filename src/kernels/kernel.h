@@ -1,0 +1,55 @@
+// What a kernel is: a row in a table. Kernels know views and numbers, no graph and no plan.
+//
+// A row says which op it computes, on which device, for which element types, and how. Choosing a
+// kernel is a filter over the rows in the caller's order of providers; there is no switch anywhere.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/attrs.h"
+#include "base/dtype.h"
+#include "base/tensor.h"
+#include "base/thread_pool.h"
+#include "kv/kv_cache.h"
+
+namespace rw {
+
+enum class Device : uint8_t { kCpu };
+std::string_view Name(Device device);
+
+// One call of a kernel. Operands and results stand in the order of the op's signature
+// (src/ops); a kv operand or result stands in no list but in `kv`.
+struct KernelCall {
+  std::span<const TensorView> in;
+  std::span<const TensorView> out;
+  const KvLayerView* kv = nullptr;  // the layer's cache, where the op reads or writes it
+  const Attrs& attrs;
+  ThreadPool& pool;
+};
+
+// Element types of operands and results in signature order, kv excluded.
+struct KernelTypes {
+  std::span<const DType> in;
+  std::span<const DType> out;
+  DType kv = DType::kF32;  // of the cache, where the op has one
+};
+
+struct KernelRow {
+  std::string_view op;        // the op's name
+  Device device;
+  std::string_view provider;  // "reference": scalar, states the meaning; "simd": Highway
+  bool (*accepts)(const KernelTypes& types, const Attrs& attrs);
+  void (*run)(const KernelCall& call);
+};
+
+// All rows of this build.
+std::span<const KernelRow> KernelTable();
+
+// The first row for `op` on `device` that accepts the types, trying `providers` in order; nullptr
+// if there is none.
+const KernelRow* FindKernel(std::string_view op, Device device, const KernelTypes& types,
+                            const Attrs& attrs, std::span<const std::string_view> providers);
+
+}  // namespace rw
