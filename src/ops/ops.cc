@@ -1,0 +1,25 @@
+#include "ops/ops.h"
+
+#include <array>
+
+namespace rw::ops {
+namespace {
+
+constexpr std::array kAll = {
+    &kEmbed, &kGatherRows, &kScale,  &kAdd,      &kMul,        &kSilu,       &kGelu,  &kGeluTanh,
+    &kSoftcap, &kRmsNorm,  &kLinear, &kRope,     &kKvWrite,    &kAttention,  &kSplitHeads,
+    &kMergeHeads, &kSlice,
+};
+
+}  // namespace
+
+std::span<const OpDef* const> All() { return kAll; }
+
+const OpDef* Find(std::string_view name) {
+  for (const OpDef* op : kAll) {
+    if (op->name == name) return op;
+  }
+  return nullptr;
+}
+
+}  // namespace rw::ops

@@ -1,0 +1,29 @@
+// The ops of a decoder model, each defined by one row in the file of its family.
+//
+// Spelling of dims: n tokens of a step, h hidden size, hq query heads, hk kv heads, d head dim,
+// r rows gathered, s sequences, s1 = s + 1, p pages in a row of the block table, m rows of the
+// cos/sin table, e width of a cos/sin row.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "ir/op.h"
+
+namespace rw::ops {
+
+// Embedding and rows.
+extern const OpDef kEmbed, kGatherRows;
+// One row in, one row out.
+extern const OpDef kScale, kAdd, kMul, kSilu, kGelu, kGeluTanh, kSoftcap, kRmsNorm;
+// Products.
+extern const OpDef kLinear;
+// Position and cache.
+extern const OpDef kRope, kKvWrite, kAttention;
+// Views.
+extern const OpDef kSplitHeads, kMergeHeads, kSlice;
+
+std::span<const OpDef* const> All();
+const OpDef* Find(std::string_view name);  // nullptr if there is none
+
+}  // namespace rw::ops

@@ -1,0 +1,95 @@
+// Ops that work row by row: embedding, gathering, elementwise, norm.
+#include "ops/ops.h"
+
+namespace rw::ops {
+namespace {
+
+constexpr auto kFloat = AttrDef::Kind::kFloat;
+constexpr auto kText = AttrDef::Kind::kText;
+
+// Operand `table` is read only in the n rows that are asked for.
+template <int kTable>
+int64_t ReadsRowsOf(int index, const DimNumber& dim, std::string_view rows) {
+  return index == kTable ? dim(rows) : -1;
+}
+
+}  // namespace
+
+const OpDef kEmbed = {
+    .name = "embed",
+    .signature = "(ids: i32[n], w: W[v,h]) -> (x: T[n,h])",
+    .summary = "Row ids[i] of w, converted to the attribute dtype.",
+    .attrs = {{"dtype", kText, {"f32", "f16", "bf16"}}},
+    .rows_read = [](int index, const DimNumber& dim) { return ReadsRowsOf<1>(index, dim, "n"); },
+};
+
+const OpDef kGatherRows = {
+    .name = "gather_rows",
+    .signature = "(x: T[n,h], rows: i32[r]) -> (y: T[r,h])",
+    .summary = "Row rows[i] of x.",
+    .rows_read = [](int index, const DimNumber& dim) { return ReadsRowsOf<0>(index, dim, "r"); },
+};
+
+const OpDef kScale = {
+    .name = "scale",
+    .signature = "(x: T[n,h]) -> (y: T[n,h])",
+    .summary = "x * by, rounded once.",
+    .attrs = {{"by", kFloat}},
+    .memory = Memory::kInPlace,
+};
+
+const OpDef kAdd = {
+    .name = "add",
+    .signature = "(a: T[n,h], b: T[n,h]) -> (y: T[n,h])",
+    .summary = "a + b, rounded once.",
+    .memory = Memory::kInPlace,
+};
+
+const OpDef kMul = {
+    .name = "mul",
+    .signature = "(a: T[n,h], b: T[n,h]) -> (y: T[n,h])",
+    .summary = "a * b, rounded once.",
+    .memory = Memory::kInPlace,
+};
+
+const OpDef kSilu = {
+    .name = "silu",
+    .signature = "(x: T[n,h]) -> (y: T[n,h])",
+    .summary = "x / (1 + exp(-x)) in float, rounded once.",
+    .memory = Memory::kInPlace,
+};
+
+const OpDef kGelu = {
+    .name = "gelu",
+    .signature = "(x: T[n,h]) -> (y: T[n,h])",
+    .summary = "x/2 * (1 + erf(x/sqrt 2)) in float, rounded once.",
+    .memory = Memory::kInPlace,
+};
+
+const OpDef kGeluTanh = {
+    .name = "gelu_tanh",
+    .signature = "(x: T[n,h]) -> (y: T[n,h])",
+    .summary = "x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))) in float, rounded once.",
+    .memory = Memory::kInPlace,
+};
+
+const OpDef kSoftcap = {
+    .name = "softcap",
+    .signature = "(x: T[n,h]) -> (y: T[n,h])",
+    .summary = "cap * tanh(x / cap) in float, rounded once.",
+    .attrs = {{"cap", kFloat}},
+    .memory = Memory::kInPlace,
+};
+
+// Where rounding happens is the models' meaning, not a choice of the kernel: Llama rounds the
+// normalised row before the weight product, Gemma after it (and adds 1 to the weight), OLMo-2 after
+// it. As in the models' own code.
+const OpDef kRmsNorm = {
+    .name = "rms_norm",
+    .signature = "(x: T[*,h], w: W[h]) -> (y: T[*,h])",
+    .summary = "x / sqrt(mean(x^2) + eps) times the weight; style says where it is rounded.",
+    .attrs = {{"eps", kFloat}, {"style", kText, {"llama", "gemma", "olmo"}}},
+    .memory = Memory::kInPlace,
+};
+
+}  // namespace rw::ops
