@@ -11,11 +11,11 @@ namespace rw::internal {
 }  // namespace rw::internal
 
 // RW_CHECK(i < n, "index {} of {}", i, n): the message is optional and formatted only on failure.
-#define RW_CHECK(condition, ...)                                                         \
-  do {                                                                                   \
-    if (!(condition)) [[unlikely]]                                                       \
-      ::rw::internal::CheckFailed(__FILE__, __LINE__, #condition,                        \
-                                  ::rw::internal::CheckMessage(__VA_ARGS__));            \
+#define RW_CHECK(condition, ...)                                              \
+  do {                                                                        \
+    if (!(condition)) [[unlikely]]                                            \
+      ::rw::internal::CheckFailed(__FILE__, __LINE__, #condition,             \
+                                  ::rw::internal::CheckMessage(__VA_ARGS__)); \
   } while (false)
 
 namespace rw::internal {

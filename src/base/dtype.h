@@ -11,8 +11,8 @@ namespace rw {
 
 enum class DType : uint8_t { kF32, kF16, kBF16, kI32 };
 
-size_t SizeOf(DType dtype);            // bytes per element
-std::string_view Name(DType dtype);    // "f32", "f16", "bf16", "i32": the spelling of the IR
+size_t SizeOf(DType dtype);          // bytes per element
+std::string_view Name(DType dtype);  // "f32", "f16", "bf16", "i32": the spelling of the IR
 std::optional<DType> ParseDType(std::string_view name);  // the inverse of Name
 
 // Storage types of 16 bits. Arithmetic is done in float; these only carry bits.

@@ -33,7 +33,7 @@ TEST(DType, EveryBF16RoundTripsThroughFloat) {
 }
 
 TEST(DType, RoundsHalfwayToEven) {
-  EXPECT_EQ(RoundTo<BF16>(1.0f + 0x1p-8f).bits, 0x3f80);          // tie, down to even
+  EXPECT_EQ(RoundTo<BF16>(1.0f + 0x1p-8f).bits, 0x3f80);            // tie, down to even
   EXPECT_EQ(RoundTo<BF16>(1.0f + 0x1p-7f + 0x1p-8f).bits, 0x3f82);  // tie, up to even
   EXPECT_EQ(RoundTo<BF16>(1.0f + 0x1p-8f + 0x1p-20f).bits, 0x3f81);
   EXPECT_EQ(RoundTo<F16>(1.0f + 0x1p-11f).bits, 0x3c00);

@@ -27,7 +27,7 @@ Result<OpenFile> OpenRegular(const std::string& path) {
   // O_NONBLOCK: opening a FIFO must not wait for a writer.
   file.fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file.fd < 0) return Err("{}: cannot open: {}", path, std::strerror(errno));
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.fd, &info) != 0) return Err("{}: cannot stat: {}", path, std::strerror(errno));
   if (!S_ISREG(info.st_mode)) return Err("{}: expected a regular file", path);
   file.size = static_cast<size_t>(info.st_size);

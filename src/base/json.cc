@@ -45,14 +45,21 @@ std::string ElementPlace(const std::string& parent, size_t index) {
 
 Json::Kind Json::kind() const {
   switch (JsonAccess::Element(*this).type()) {
-    case dom::element_type::ARRAY: return Kind::kArray;
-    case dom::element_type::OBJECT: return Kind::kObject;
+    case dom::element_type::ARRAY:
+      return Kind::kArray;
+    case dom::element_type::OBJECT:
+      return Kind::kObject;
     case dom::element_type::INT64:
-    case dom::element_type::UINT64: return Kind::kInt;
-    case dom::element_type::DOUBLE: return Kind::kDouble;
-    case dom::element_type::STRING: return Kind::kString;
-    case dom::element_type::BOOL: return Kind::kBool;
-    case dom::element_type::NULL_VALUE: return Kind::kNull;
+    case dom::element_type::UINT64:
+      return Kind::kInt;
+    case dom::element_type::DOUBLE:
+      return Kind::kDouble;
+    case dom::element_type::STRING:
+      return Kind::kString;
+    case dom::element_type::BOOL:
+      return Kind::kBool;
+    case dom::element_type::NULL_VALUE:
+      return Kind::kNull;
   }
   return Kind::kNull;
 }
@@ -166,8 +173,8 @@ Result<JsonDocument> JsonDocument::Parse(std::string_view text, std::string name
   if (impl->parser.allocate(text.size(), max_depth) != simdjson::SUCCESS) {
     return Err("{}: not enough memory for {} bytes of JSON", impl->name, text.size());
   }
-  const auto error = impl->parser.parse(text.data(), text.size(), /*realloc_if_needed=*/true)
-                         .get(impl->root);
+  const auto error =
+      impl->parser.parse(text.data(), text.size(), /*realloc_if_needed=*/true).get(impl->root);
   if (error == simdjson::DEPTH_ERROR) {
     return Err("{}: expected JSON nested at most {} deep, found deeper", impl->name, max_depth);
   }

@@ -37,8 +37,8 @@ class Json {
   Result<Json> Get(std::string_view key) const;
 
   Result<bool> AsBool() const;
-  Result<int64_t> AsInt() const;    // a number without fraction that fits
-  Result<double> AsDouble() const;  // any number
+  Result<int64_t> AsInt() const;              // a number without fraction that fits
+  Result<double> AsDouble() const;            // any number
   Result<std::string_view> AsString() const;  // UTF-8, may hold U+0000; lives with the document
 
   // Elements in order. An error if this is no array / object. Members keep the order of the file;

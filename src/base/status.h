@@ -34,15 +34,15 @@ tl::unexpected<Error> Err(fmt::format_string<Args...> format, Args&&... args) {
 #define RW_CONCAT(a, b) RW_CONCAT_INNER(a, b)
 
 // Returns the error of `expr` from the enclosing function, if it has one.
-#define RW_TRY(expr)                                                             \
-  do {                                                                           \
-    if (auto rw_status = (expr); !rw_status)                                     \
-      return ::tl::unexpected<::rw::Error>(std::move(rw_status).error());        \
+#define RW_TRY(expr)                                                      \
+  do {                                                                    \
+    if (auto rw_status = (expr); !rw_status)                              \
+      return ::tl::unexpected<::rw::Error>(std::move(rw_status).error()); \
   } while (false)
 
 // RW_ASSIGN(auto x, F()) declares x with F's value or returns F's error.
 #define RW_ASSIGN(decl, expr) RW_ASSIGN_INNER(RW_CONCAT(rw_result_, __LINE__), decl, expr)
-#define RW_ASSIGN_INNER(result, decl, expr)                                      \
-  auto result = (expr);                                                          \
-  if (!result) return ::tl::unexpected<::rw::Error>(std::move(result).error());  \
+#define RW_ASSIGN_INNER(result, decl, expr)                                     \
+  auto result = (expr);                                                         \
+  if (!result) return ::tl::unexpected<::rw::Error>(std::move(result).error()); \
   decl = *std::move(result)

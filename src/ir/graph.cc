@@ -29,8 +29,8 @@ Result<std::vector<ValueId>> Graph::AddNode(const OpDef& op, std::vector<ValueId
   const auto index = static_cast<int>(nodes_.size());
   std::vector<ValueId> out;
   for (size_t i = 0; i < results.size(); ++i) {
-    out.push_back(AddValue(
-        {Value::Kind::kResult, std::move(names[i]), std::move(results[i]), index}));
+    out.push_back(
+        AddValue({Value::Kind::kResult, std::move(names[i]), std::move(results[i]), index}));
   }
   nodes_.push_back({&op, std::move(in), out, std::move(attrs), layer});
   return out;

@@ -61,7 +61,8 @@ class Unifier {
         continue;
       }
       const std::optional<Dim> dim = Evaluate(pattern.dims[i]);
-      if (!dim) return Err("{}: dim {} of result {} is not known", op_.name, pattern.dims[i], pattern.name);
+      if (!dim)
+        return Err("{}: dim {} of result {} is not known", op_.name, pattern.dims[i], pattern.name);
       type.dims.push_back(*dim);
     }
     return type;
@@ -165,7 +166,8 @@ Status CheckAttrs(const OpDef& op, const Attrs& attrs) {
     const AttrValue* value = attrs.Find(def.name);
     if (value == nullptr) return Err("{}: attribute {} is missing", op.name, def.name);
     if (value->index() != static_cast<size_t>(def.kind)) {
-      static constexpr std::string_view kKinds[] = {"an integer", "a number with a point", "a text"};
+      static constexpr std::string_view kKinds[] = {"an integer", "a number with a point",
+                                                    "a text"};
       return Err("{}: attribute {}: expected {}", op.name, def.name,
                  kKinds[static_cast<size_t>(def.kind)]);
     }

@@ -35,9 +35,9 @@ class Line {
   Result<std::string_view> Name() {
     SkipSpace();
     size_t size = 0;
-    while (size < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[size])) != 0 ||
-                                   text_[size] == '_' || text_[size] == '.' || text_[size] == '-' ||
-                                   text_[size] == '\'')) {
+    while (size < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[size])) != 0 || text_[size] == '_' ||
+            text_[size] == '.' || text_[size] == '-' || text_[size] == '\'')) {
       ++size;
     }
     if (size == 0) return Wrong("a name");

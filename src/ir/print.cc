@@ -3,8 +3,8 @@
 //   graph llama
 //   input %tokens: i32[n]
 //   weight @model.norm.weight: bf16[64]
-//   %q.0, %k.0 = rope(%a, %b, %positions, %rope) {layout = "half"}: f32[n,4,64], f32[n,2,64] layer 0
-//   output %logits
+//   %q.0, %k.0 = rope(%a, %b, %positions, %rope) {layout = "half"}: f32[n,4,64], f32[n,2,64] layer
+//   0 output %logits
 #include <fmt/format.h>
 
 #include <cmath>
@@ -60,9 +60,9 @@ std::string Print(const Graph& graph) {
                         Ref(value), ToString(value.type));
   }
   for (const Node& node : graph.nodes()) {
-    text += fmt::format("{} = {}({}){}: {}", Join(graph, node.out, Ref), node.op->name,
-                        Join(graph, node.in, Ref), ToText(node.attrs),
-                        Join(graph, node.out, TypeText));
+    text +=
+        fmt::format("{} = {}({}){}: {}", Join(graph, node.out, Ref), node.op->name,
+                    Join(graph, node.in, Ref), ToText(node.attrs), Join(graph, node.out, TypeText));
     text += node.layer == kNoLayer ? "\n" : fmt::format(" layer {}\n", node.layer);
   }
   for (const ValueId id : graph.outputs()) {

@@ -14,8 +14,9 @@ std::string ToString(const Type& type) {
     if (!dims.empty()) dims += ',';
     dims += ToString(dim);
   }
-  return fmt::format("{}[{}]", type.is_kv() ? fmt::format("kv<{}>", Name(type.dtype)) : std::string(Name(type.dtype)),
-                     dims);
+  return fmt::format(
+      "{}[{}]",
+      type.is_kv() ? fmt::format("kv<{}>", Name(type.dtype)) : std::string(Name(type.dtype)), dims);
 }
 
 }  // namespace rw

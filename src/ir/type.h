@@ -15,9 +15,9 @@ struct Dim {
   int64_t value = 0;
   std::string symbol;  // empty for a number
 
-  Dim(int64_t number) : value(number) {}                       // NOLINT: reads as a literal
-  Dim(std::string_view name) : symbol(name) {}                 // NOLINT
-  Dim(const char* name) : symbol(name) {}                      // NOLINT
+  Dim(int64_t number) : value(number) {}        // NOLINT: reads as a literal
+  Dim(std::string_view name) : symbol(name) {}  // NOLINT
+  Dim(const char* name) : symbol(name) {}       // NOLINT
   bool is_symbol() const { return !symbol.empty(); }
   bool operator==(const Dim&) const = default;
 };

@@ -4,7 +4,8 @@ namespace rw {
 
 std::string_view Name(Device device) {
   switch (device) {
-    case Device::kCpu: return "cpu";
+    case Device::kCpu:
+      return "cpu";
   }
   return "?";
 }

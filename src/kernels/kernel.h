@@ -37,7 +37,7 @@ struct KernelTypes {
 };
 
 struct KernelRow {
-  std::string_view op;        // the op's name
+  std::string_view op;  // the op's name
   Device device;
   std::string_view provider;  // "reference": scalar, states the meaning; "simd": Highway
   bool (*accepts)(const KernelTypes& types, const Attrs& attrs);

@@ -8,11 +8,13 @@ const OpDef kRope = {
     .name = "rope",
     .signature =
         "(q: T[n,hq,d], k: T[n,hk,d], pos: i32[n], cs: f32[m,e]) -> (q: T[n,hq,d], k: T[n,hk,d])",
-    .summary = "Rotate the first e elements of each head by the angles in row pos[i] of cs, which "
-               "holds e/2 cosines and then e/2 sines; layout says which elements pair up.",
+    .summary =
+        "Rotate the first e elements of each head by the angles in row pos[i] of cs, which "
+        "holds e/2 cosines and then e/2 sines; layout says which elements pair up.",
     .attrs = {{"layout", AttrDef::Kind::kText, {"half", "interleaved"}}},
     .memory = Memory::kInPlace,
-    .rows_read = [](int index, const DimNumber& dim) { return index == 3 ? dim("n") : int64_t{-1}; },
+    .rows_read = [](int index,
+                    const DimNumber& dim) { return index == 3 ? dim("n") : int64_t{-1}; },
 };
 
 const OpDef kKvWrite = {
@@ -24,10 +26,12 @@ const OpDef kKvWrite = {
 
 const OpDef kAttention = {
     .name = "attention",
-    .signature = "(q: T[n,hq,d], qstart: i32[s1], len: i32[s], table: i32[s,p], kv: kv[hk,d])"
-                 " -> (o: T[n,hq,d])",
-    .summary = "Causal attention of each sequence's new queries, its last rows, over its len "
-               "cached positions, read page by page through the block table.",
+    .signature =
+        "(q: T[n,hq,d], qstart: i32[s1], len: i32[s], table: i32[s,p], kv: kv[hk,d])"
+        " -> (o: T[n,hq,d])",
+    .summary =
+        "Causal attention of each sequence's new queries, its last rows, over its len "
+        "cached positions, read page by page through the block table.",
     .attrs = {{"scale", AttrDef::Kind::kFloat},
               {"softcap", AttrDef::Kind::kFloat},  // 0: none
               {"window", AttrDef::Kind::kInt}},    // positions seen, itself included; 0: all

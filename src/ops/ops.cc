@@ -6,9 +6,9 @@ namespace rw::ops {
 namespace {
 
 constexpr std::array kAll = {
-    &kEmbed, &kGatherRows, &kScale,  &kAdd,      &kMul,        &kSilu,       &kGelu,  &kGeluTanh,
-    &kSoftcap, &kRmsNorm,  &kLinear, &kRope,     &kKvWrite,    &kAttention,  &kSplitHeads,
-    &kMergeHeads, &kSlice,
+    &kEmbed,   &kGatherRows, &kScale,      &kAdd,        &kMul,    &kSilu,
+    &kGelu,    &kGeluTanh,   &kSoftcap,    &kRmsNorm,    &kLinear, &kRope,
+    &kKvWrite, &kAttention,  &kSplitHeads, &kMergeHeads, &kSlice,
 };
 
 }  // namespace

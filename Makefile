@@ -1,0 +1,49 @@
+# The two commands to know: make demo, make test.
+PRESET ?= release
+BUILD = build/$(PRESET)
+
+.PHONY: demo build test check sanitize fuzz tidy format clean
+
+demo: deps-build
+	@cmake --preset release -DRW_TESTS=OFF -B build/demo >/dev/null
+	@cmake --build build/demo --target ropewalk
+	build/demo/ropewalk run models/tales-5m --prompt "Once upon a time" --max-tokens 160
+
+test: deps-build deps-test check
+	cmake --preset release
+	cmake --build build/release
+	ctest --preset release
+	$(MAKE) sanitize
+
+# The same tests under ASan and UBSan.
+sanitize: deps-build deps-test
+	cmake --preset dev
+	cmake --build build/dev
+	ctest --preset dev
+
+# What needs no compiler: layers, formatting.
+check:
+	python3 tools/check_layers.py
+	git ls-files '*.h' '*.cc' | xargs clang-format --dry-run --Werror
+
+format:
+	git ls-files '*.h' '*.cc' | xargs clang-format -i
+
+tidy: deps-build deps-test deps-lint
+	cmake --preset release
+	git ls-files 'src/*.cc' | xargs -P 2 -n 4 clang-tidy -p build/release --quiet
+
+# Fuzzers for libFuzzer, e.g. build/fuzz/config_fuzz tests/corpus/config_fuzz
+fuzz: deps-build deps-fuzz
+	cmake --preset fuzz
+	cmake --build build/fuzz
+
+build: deps-build
+	cmake --preset $(PRESET)
+	cmake --build $(BUILD)
+
+deps-%:
+	@tools/install_deps.sh $*
+
+clean:
+	rm -rf build

@@ -1,0 +1,212 @@
+#include "lower/lower.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "lower/arena.h"
+
+namespace rw {
+namespace {
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, const LowerOptions& options) : graph_(graph), options_(options) {}
+
+  Result<Executable> Run() {
+    slots_.resize(graph_.values().size());
+    root_.resize(graph_.values().size());
+    kv_layer_.assign(graph_.values().size(), -1);
+    AddPorts();
+    for (size_t i = 0; i < graph_.nodes().size(); ++i) {
+      const Node& node = graph_.nodes()[i];
+      if (node.op->memory == Memory::kView) {
+        AddView(node);
+      } else {
+        AddBuffers(node, static_cast<int>(i));
+      }
+    }
+    RW_TRY(PlaceArena());
+    for (const Node& node : graph_.nodes()) {
+      if (node.op->memory != Memory::kView) RW_TRY(AddStep(node));
+    }
+    for (const ValueId id : graph_.outputs()) {
+      if (graph_.type(id).is_kv()) continue;
+      exec_.outputs.push_back({graph_.value(id).name, Place(id)});
+    }
+    return std::move(exec_);
+  }
+
+ private:
+  int Symbol(const std::string& name) {
+    if (const int index = exec_.SymbolIndex(name); index >= 0) return index;
+    exec_.symbols.push_back(name);
+    const auto limit = options_.limits.find(name);
+    exec_.limits.push_back(limit == options_.limits.end() ? 0 : limit->second);
+    return static_cast<int>(exec_.symbols.size()) - 1;
+  }
+
+  std::vector<Extent> Extents(const std::vector<Dim>& dims) {
+    std::vector<Extent> extents;
+    for (const Dim& dim : dims) {
+      extents.push_back(dim.is_symbol() ? Extent{0, Symbol(dim.symbol)} : Extent{dim.value, -1});
+    }
+    return extents;
+  }
+
+  Slot NewSlot(Slot::Space space, size_t index, const Type& type) {
+    return {space, static_cast<int>(index), 0, type.dtype, Extents(type.dims), 0};
+  }
+
+  void AddPorts() {
+    for (size_t i = 0; i < graph_.values().size(); ++i) {
+      const Value& value = graph_.values()[i];
+      root_[i] = static_cast<ValueId>(i);
+      if (value.kind == Value::Kind::kResult) continue;
+      if (value.type.is_kv()) {
+        kv_layer_[i] = static_cast<int>(exec_.kv.size());
+        exec_.kv.push_back(
+            {value.name, value.type.dtype, value.type.dims[0].value, value.type.dims[1].value});
+        continue;
+      }
+      const bool weight = value.kind == Value::Kind::kWeight;
+      auto& ports = weight ? exec_.weights : exec_.inputs;
+      slots_[i] =
+          NewSlot(weight ? Slot::Space::kWeight : Slot::Space::kInput, ports.size(), value.type);
+      ports.push_back({value.name, value.type.dtype, slots_[i].dims});
+    }
+  }
+
+  // The result shares the memory of operand 0.
+  void AddView(const Node& node) {
+    const auto in = static_cast<size_t>(node.in[0]);
+    const auto out = static_cast<size_t>(node.out[0]);
+    root_[out] = root_[in];
+    Slot slot = slots_[in];
+    if (slot.row_stride == 0) slot.row_stride = Width(slot);
+    if (node.op->view_offset != nullptr) {
+      slot.offset += node.op->view_offset(node.attrs) * static_cast<int64_t>(SizeOf(slot.dtype));
+    }
+    slot.dims = Extents(graph_.type(node.out[0]).dims);
+    slots_[out] = std::move(slot);
+  }
+
+  // Elements of a row. Only the first dim of a value is ever a symbol.
+  static int64_t Width(const Slot& slot) {
+    int64_t width = 1;
+    for (size_t i = 1; i < slot.dims.size(); ++i) width *= slot.dims[i].value;
+    return width;
+  }
+
+  void AddBuffers(const Node& node, int step) {
+    for (const ValueId id : node.out) {
+      const auto out = static_cast<size_t>(id);
+      if (graph_.type(id).is_kv()) {
+        for (const ValueId in : node.in) {
+          if (graph_.type(in).is_kv()) kv_layer_[out] = kv_layer_[static_cast<size_t>(in)];
+        }
+        continue;
+      }
+      slots_[out] = NewSlot(Slot::Space::kArena, 0, graph_.type(id));
+      first_step_.resize(graph_.values().size());
+      first_step_[out] = step;
+    }
+  }
+
+  // Bytes at the largest allowed number of rows.
+  Result<int64_t> MaxBytes(ValueId id) const {
+    const Slot& slot = slots_[static_cast<size_t>(id)];
+    int64_t count = static_cast<int64_t>(SizeOf(slot.dtype));
+    for (const Extent& extent : slot.dims) {
+      const int64_t size =
+          extent.symbol < 0 ? extent.value : exec_.limits[static_cast<size_t>(extent.symbol)];
+      if (size <= 0) {
+        return Err("lower: {} is {}, and no limit is given for its size", graph_.value(id).name,
+                   ToString(graph_.type(id)));
+      }
+      if (__builtin_mul_overflow(count, size, &count)) {
+        return Err("lower: {} is too large", graph_.value(id).name);
+      }
+    }
+    return count;
+  }
+
+  // A value lives from the step that writes it to the last step that reads it or a view of it.
+  Status PlaceArena() {
+    std::vector<Block> blocks;
+    std::vector<int> block_of(graph_.values().size(), -1);
+    for (size_t i = 0; i < graph_.values().size(); ++i) {
+      const bool own = graph_.values()[i].kind == Value::Kind::kResult &&
+                       root_[i] == static_cast<ValueId>(i) && !graph_.values()[i].type.is_kv();
+      if (!own) continue;
+      RW_ASSIGN(const int64_t bytes, MaxBytes(static_cast<ValueId>(i)));
+      block_of[i] = static_cast<int>(blocks.size());
+      blocks.push_back({bytes, first_step_[i], first_step_[i]});
+    }
+    const auto extend = [&](ValueId id, int step) {
+      const int block = block_of[static_cast<size_t>(root_[static_cast<size_t>(id)])];
+      if (block >= 0) {
+        Block& it = blocks[static_cast<size_t>(block)];
+        it.last = std::max(it.last, step);
+      }
+    };
+    const auto count = static_cast<int>(graph_.nodes().size());
+    for (int i = 0; i < count; ++i) {
+      for (const ValueId id : graph_.nodes()[static_cast<size_t>(i)].in) extend(id, i);
+    }
+    for (const ValueId id : graph_.outputs()) extend(id, count);
+    exec_.arena_bytes = PlaceBlocks(blocks);
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      const int block = block_of[static_cast<size_t>(root_[i])];
+      if (block >= 0) slots_[i].offset += blocks[static_cast<size_t>(block)].offset;
+    }
+    return {};
+  }
+
+  const Slot& Place(ValueId id) const { return slots_[static_cast<size_t>(id)]; }
+
+  Status AddStep(const Node& node) {
+    Step step{.attrs = node.attrs, .layer = node.layer};
+    std::vector<DType> in;
+    std::vector<DType> out;
+    DType kv = DType::kF32;
+    const auto add = [&](ValueId id, std::vector<Slot>& slots, std::vector<DType>& dtypes) {
+      if (graph_.type(id).is_kv()) {
+        step.kv_layer = kv_layer_[static_cast<size_t>(id)];
+        kv = graph_.type(id).dtype;
+        return;
+      }
+      slots.push_back(Place(id));
+      dtypes.push_back(Place(id).dtype);
+    };
+    for (const ValueId id : node.in) add(id, step.in, in);
+    for (const ValueId id : node.out) add(id, step.out, out);
+    step.kernel =
+        FindKernel(node.op->name, options_.device, {in, out, kv}, node.attrs, options_.providers);
+    if (step.kernel == nullptr) {
+      std::string types;
+      for (const ValueId id : node.in) types += " " + ToString(graph_.type(id));
+      return Err("lower: no kernel of providers {} on {} for {} with operands{}",
+                 fmt::join(options_.providers, ", "), Name(options_.device), node.op->name, types);
+    }
+    exec_.steps.push_back(std::move(step));
+    return {};
+  }
+
+  const Graph& graph_;
+  const LowerOptions& options_;
+  Executable exec_;
+  std::vector<Slot> slots_;      // by value
+  std::vector<ValueId> root_;    // the value whose memory it is; itself unless a view
+  std::vector<int> kv_layer_;    // by value, -1 for tensors
+  std::vector<int> first_step_;  // by value
+};
+
+}  // namespace
+
+Result<Executable> Lower(const Graph& graph, const LowerOptions& options) {
+  return Lowering(graph, options).Run();
+}
+
+}  // namespace rw
