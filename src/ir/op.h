@@ -27,7 +27,7 @@ struct AttrDef {
 // How the op's result relates to memory.
 enum class Memory : uint8_t {
   kWrites,   // a kernel writes fresh memory
-  kInPlace,  // a kernel writes; it may write onto its first operand of the result's type
+  kInPlace,  // a kernel writes; result i may lie where operand i lies, if the types are the same
   kView,     // no kernel: the result is operand 0 seen differently (slice, reshape)
 };
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <numeric>
 
 #include "lower/arena.h"
 
@@ -18,7 +18,10 @@ class Lowering {
     slots_.resize(graph_.values().size());
     root_.resize(graph_.values().size());
     kv_layer_.assign(graph_.values().size(), -1);
+    std::iota(root_.begin(), root_.end(), 0);
+    first_step_.resize(graph_.values().size());
     AddPorts();
+    FindLastUses();
     for (size_t i = 0; i < graph_.nodes().size(); ++i) {
       const Node& node = graph_.nodes()[i];
       if (node.op->memory == Memory::kView) {
@@ -62,7 +65,6 @@ class Lowering {
   void AddPorts() {
     for (size_t i = 0; i < graph_.values().size(); ++i) {
       const Value& value = graph_.values()[i];
-      root_[i] = static_cast<ValueId>(i);
       if (value.kind == Value::Kind::kResult) continue;
       if (value.type.is_kv()) {
         kv_layer_[i] = static_cast<int>(exec_.kv.size());
@@ -82,7 +84,7 @@ class Lowering {
   void AddView(const Node& node) {
     const auto in = static_cast<size_t>(node.in[0]);
     const auto out = static_cast<size_t>(node.out[0]);
-    root_[out] = root_[in];
+    root_[out] = RootOf(node.in[0]);  // FindLastUses saw it before values were written in place
     Slot slot = slots_[in];
     if (slot.row_stride == 0) slot.row_stride = Width(slot);
     if (node.op->view_offset != nullptr) {
@@ -108,10 +110,49 @@ class Lowering {
         }
         continue;
       }
+      const size_t result = static_cast<size_t>(&id - node.out.data());
+      if (node.op->memory == Memory::kInPlace && MayOverwrite(node, result, step)) {
+        const auto in = static_cast<size_t>(node.in[result]);
+        const auto root = static_cast<size_t>(root_[in]);
+        root_[out] = root_[in];
+        slots_[out] = slots_[in];
+        last_use_[root] = std::max(last_use_[root], last_use_[out]);
+        continue;
+      }
+      root_[out] = id;
       slots_[out] = NewSlot(Slot::Space::kArena, 0, graph_.type(id));
-      first_step_.resize(graph_.values().size());
       first_step_[out] = step;
     }
+  }
+
+  // For each value that owns memory, the last node that reads it or a view of it; the number of
+  // nodes for outputs of the graph.
+  void FindLastUses() {
+    last_use_.assign(graph_.values().size(), -1);
+    const auto count = static_cast<int>(graph_.nodes().size());
+    for (int i = 0; i < count; ++i) {
+      const Node& node = graph_.nodes()[static_cast<size_t>(i)];
+      for (const ValueId id : node.in) last_use_[static_cast<size_t>(RootOf(id))] = i;
+      if (node.op->memory == Memory::kView) {
+        root_[static_cast<size_t>(node.out[0])] = RootOf(node.in[0]);
+      }
+    }
+    for (const ValueId id : graph_.outputs()) last_use_[static_cast<size_t>(RootOf(id))] = count;
+  }
+
+  ValueId RootOf(ValueId id) const { return root_[static_cast<size_t>(id)]; }
+
+  // Whether result i of the node may lie where operand i lies: the same type, memory of our own,
+  // and nobody else reads it now or later.
+  bool MayOverwrite(const Node& node, size_t i, int step) const {
+    if (i >= node.in.size() || graph_.type(node.in[i]) != graph_.type(node.out[i])) return false;
+    const ValueId root = RootOf(node.in[i]);
+    if (graph_.value(root).kind != Value::Kind::kResult) return false;
+    if (last_use_[static_cast<size_t>(root)] != step) return false;
+    for (size_t j = 0; j < node.in.size(); ++j) {
+      if (j != i && RootOf(node.in[j]) == root) return false;
+    }
+    return true;
   }
 
   // Bytes at the largest allowed number of rows.
@@ -142,20 +183,8 @@ class Lowering {
       if (!own) continue;
       RW_ASSIGN(const int64_t bytes, MaxBytes(static_cast<ValueId>(i)));
       block_of[i] = static_cast<int>(blocks.size());
-      blocks.push_back({bytes, first_step_[i], first_step_[i]});
+      blocks.push_back({bytes, first_step_[i], std::max(first_step_[i], last_use_[i])});
     }
-    const auto extend = [&](ValueId id, int step) {
-      const int block = block_of[static_cast<size_t>(root_[static_cast<size_t>(id)])];
-      if (block >= 0) {
-        Block& it = blocks[static_cast<size_t>(block)];
-        it.last = std::max(it.last, step);
-      }
-    };
-    const auto count = static_cast<int>(graph_.nodes().size());
-    for (int i = 0; i < count; ++i) {
-      for (const ValueId id : graph_.nodes()[static_cast<size_t>(i)].in) extend(id, i);
-    }
-    for (const ValueId id : graph_.outputs()) extend(id, count);
     exec_.arena_bytes = PlaceBlocks(blocks);
     for (size_t i = 0; i < slots_.size(); ++i) {
       const int block = block_of[static_cast<size_t>(root_[i])];
@@ -200,7 +229,8 @@ class Lowering {
   std::vector<Slot> slots_;      // by value
   std::vector<ValueId> root_;    // the value whose memory it is; itself unless a view
   std::vector<int> kv_layer_;    // by value, -1 for tensors
-  std::vector<int> first_step_;  // by value
+  std::vector<int> first_step_;  // by value: the node that writes it
+  std::vector<int> last_use_;    // by value that owns memory
 };
 
 }  // namespace

@@ -1,0 +1,38 @@
+// Flags that every command with a model shares, and loading a model by them.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "engine/model_runner.h"
+
+namespace rw {
+
+struct ModelFlags {
+  std::string model;
+  std::string dtype = "float32";
+  std::string kv_cache_dtype = "auto";
+  std::string load_format = "auto";
+  std::string kernels = "simd";
+  int threads = 0;
+  int64_t max_model_len = 0;
+  int64_t max_num_seqs = 64;
+  int64_t max_num_batched_tokens = 512;
+  int64_t kv_tokens = 0;
+
+  // Adds the flags to a command. MODEL is the first positional.
+  void AddTo(CLI::App& command);
+
+  ModelOptions Options() const;
+  int Threads() const;  // --threads, or all available cores
+};
+
+// Loads config.json and the weights (random ones for --load-format dummy), with a progress bar on
+// stderr if that is a terminal and a plain line if not.
+Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelOptions& options,
+                              ThreadPool& pool);
+
+}  // namespace rw

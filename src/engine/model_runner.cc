@@ -1,0 +1,137 @@
+#include "engine/model_runner.h"
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+#include "base/check.h"
+#include "import/import.h"
+#include "lower/lower.h"
+
+namespace rw {
+namespace {
+
+TensorView IndexView(const std::vector<int32_t>& values, std::initializer_list<int64_t> dims) {
+  return TensorView::Contiguous(const_cast<int32_t*>(values.data()), DType::kI32, dims);
+}
+
+int64_t PagesFor(int64_t tokens) { return (tokens + kPageSize - 1) / kPageSize; }
+
+int64_t BytesPerPage(const ModelConfig& config, DType kv_dtype) {
+  return 2 * config.num_layers * config.num_kv_heads * kPageSize * config.head_dim *
+         static_cast<int64_t>(SizeOf(kv_dtype));
+}
+
+// Zeros in the options become numbers.
+Result<ModelOptions> Resolve(const ModelConfig& config, ModelOptions options) {
+  if (options.max_model_len == 0) options.max_model_len = config.max_position_embeddings;
+  if (options.max_model_len < 1 || options.max_batch_tokens < 1 || options.max_sequences < 1) {
+    return Err(
+        "expected at least 1 for max-model-len, max-batch-tokens and max-sequences, found {}, {} "
+        "and {}",
+        options.max_model_len, options.max_batch_tokens, options.max_sequences);
+  }
+  if (options.kv_tokens == 0) {
+    const int64_t wanted = options.max_sequences * PagesFor(options.max_model_len);
+    const int64_t budget = AvailableMemory() / 2 / BytesPerPage(config, options.kv_dtype);
+    options.kv_tokens = std::max<int64_t>(std::min(wanted, budget), 1) * kPageSize;
+  }
+  return options;
+}
+
+}  // namespace
+
+int64_t AvailableMemory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key;
+  int64_t kilobytes = 0;
+  std::string unit;
+  while (file >> key >> kilobytes >> unit) {
+    if (key == "MemAvailable:") return kilobytes * 1024;
+  }
+  return 0;
+}
+
+ModelRunner::ModelRunner(ModelConfig config, ModelOptions options,
+                         std::shared_ptr<const Weights> weights, Graph graph, Runner runner,
+                         RopeTable rope)
+    : config_(std::move(config)),
+      options_(std::move(options)),
+      weights_(std::move(weights)),
+      graph_(std::move(graph)),
+      runner_(std::move(runner)),
+      rope_(std::move(rope)) {}
+
+Result<ModelRunner> ModelRunner::Create(ModelConfig config, std::shared_ptr<const Weights> weights,
+                                        const ModelOptions& asked) {
+  RW_ASSIGN(ModelOptions options, Resolve(config, asked));
+  const WeightLookup lookup = [&](const std::string& name, std::span<const int64_t> dims) {
+    return weights->TypeOf(name, dims);
+  };
+  RW_ASSIGN(Graph graph,
+            ImportModel(config, lookup, {options.dtype, options.kv_dtype, options.hidden_states}));
+  const LowerOptions lower = {
+      .providers = options.providers,
+      .limits = {{"n", options.max_batch_tokens}, {"r", options.max_sequences}}};
+  RW_ASSIGN(Executable executable, Lower(graph, lower));
+  std::vector<TensorView> views;
+  for (const TensorPort& port : executable.weights) {
+    std::vector<int64_t> dims;
+    for (const Extent& extent : port.dims) dims.push_back(extent.value);
+    RW_ASSIGN(const TensorView view, weights->Get(port.name, dims));
+    views.push_back(view);
+  }
+  RW_ASSIGN(Runner runner, Runner::Create(std::move(executable), std::move(views)));
+  RopeTable rope = BuildRopeTable(config, options.max_model_len, options.rope_frequencies);
+  ModelRunner model(std::move(config), std::move(options), std::move(weights), std::move(graph),
+                    std::move(runner), std::move(rope));
+  RW_TRY(model.ReserveKv());
+  return model;
+}
+
+// [layer][k or v][page][kv head][token][head dim]: a head's tokens of a page lie together, so that
+// attention streams them.
+Status ModelRunner::ReserveKv() {
+  kv_pages_ = PagesFor(options_.kv_tokens);
+  const int64_t element = static_cast<int64_t>(SizeOf(options_.kv_dtype));
+  const int64_t page_stride = config_.num_kv_heads * kPageSize * config_.head_dim;
+  int64_t bytes = 0;
+  if (__builtin_mul_overflow(kv_pages_, BytesPerPage(config_, options_.kv_dtype), &bytes)) {
+    return Err("a KV cache of {} tokens is too large; lower --kv-tokens", options_.kv_tokens);
+  }
+  RW_ASSIGN(kv_memory_, LazyMemory::Reserve(bytes, "the KV cache; lower --kv-tokens"));
+  std::byte* at = kv_memory_.data();
+  for (int64_t layer = 0; layer < config_.num_layers; ++layer) {
+    KvLayerView view{.dtype = options_.kv_dtype,
+                     .pages = kv_pages_,
+                     .heads = config_.num_kv_heads,
+                     .head_dim = config_.head_dim,
+                     .page_stride = page_stride,
+                     .head_stride = kPageSize * config_.head_dim,
+                     .token_stride = config_.head_dim};
+    view.k = std::exchange(at, at + kv_pages_ * page_stride * element);
+    view.v = std::exchange(at, at + kv_pages_ * page_stride * element);
+    kv_.push_back(view);
+  }
+  return {};
+}
+
+std::vector<TensorView> ModelRunner::Forward(const Batch& batch, ThreadPool& pool) {
+  const int64_t n = batch.num_tokens();
+  const int64_t s = batch.num_sequences();
+  const auto r = static_cast<int64_t>(batch.logit_rows.size());
+  const std::vector<TensorView> inputs = {
+      IndexView(batch.tokens, {n}),
+      IndexView(batch.positions, {n}),
+      IndexView(batch.slots, {n}),
+      IndexView(batch.query_start, {s + 1}),
+      IndexView(batch.lengths, {s}),
+      IndexView(batch.block_table, {s, batch.pages_per_row}),
+      IndexView(batch.logit_rows, {r}),
+      TensorView::Contiguous(rope_.values.data(), DType::kF32,
+                             std::array{rope_.rows(), rope_.rotary_dim}),
+  };
+  return runner_.Run({inputs, kv_}, pool);
+}
+
+}  // namespace rw
