@@ -102,7 +102,8 @@ class Lowering {
   }
 
   void AddBuffers(const Node& node, int step) {
-    for (const ValueId id : node.out) {
+    for (size_t result = 0; result < node.out.size(); ++result) {
+      const ValueId id = node.out[result];
       const auto out = static_cast<size_t>(id);
       if (graph_.type(id).is_kv()) {
         for (const ValueId in : node.in) {
@@ -110,7 +111,6 @@ class Lowering {
         }
         continue;
       }
-      const size_t result = static_cast<size_t>(&id - node.out.data());
       if (node.op->memory == Memory::kInPlace && MayOverwrite(node, result, step)) {
         const auto in = static_cast<size_t>(node.in[result]);
         const auto root = static_cast<size_t>(root_[in]);

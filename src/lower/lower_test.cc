@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "lower/arena.h"
@@ -76,6 +77,41 @@ TEST(Lower, NamesWhatIsMissing) {
   EXPECT_THAT(Lower(*graph, {}).error().message, HasSubstr("no limit is given"));
   EXPECT_THAT(Lower(*graph, {.providers = {"none"}, .limits = {{"n", 1}}}).error().message,
               HasSubstr("no kernel of providers none on cpu for embed"));
+}
+
+// The tables of ops and kernels know each other by name only; this holds them together.
+TEST(Lower, EveryOpHasAReferenceKernelAndEveryKernelAnOp) {
+  for (const KernelRow& row : KernelTable()) {
+    EXPECT_NE(ops::Find(row.op), nullptr) << row.op;
+  }
+  for (const OpDef* op : ops::All()) {
+    if (op->memory == Memory::kView) continue;
+    const auto rows = KernelTable();
+    EXPECT_TRUE(std::any_of(rows.begin(), rows.end(), [&](const KernelRow& row) {
+      return row.op == op->name && row.provider == "reference";
+    })) << op->name;
+  }
+}
+
+TEST(Lower, AResultLiesWhereItsOperandEnds) {
+  constexpr std::string_view kChain = R"(graph g
+input %x: f32[n,8]
+weight @w: f32[8,8]
+%a = linear(%x, @w): f32[n,8]
+%b = silu(%a): f32[n,8]
+%c = mul(%b, %a): f32[n,8]
+%d = add(%c, %x): f32[n,8]
+output %c
+output %d
+)";
+  const auto graph = ParseGraph(kChain, &ops::Find);
+  ASSERT_TRUE(graph) << graph.error().message;
+  const auto exec = Lower(*graph, {.limits = {{"n", 4}}});
+  ASSERT_TRUE(exec) << exec.error().message;
+  const auto place = [&](size_t step) { return exec->steps[step].out[0].offset; };
+  EXPECT_NE(place(1), place(0));  // a is read again by mul
+  EXPECT_EQ(place(2), place(1));  // b ends there
+  EXPECT_NE(place(3), place(2));  // c is an output
 }
 
 }  // namespace
