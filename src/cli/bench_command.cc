@@ -170,7 +170,10 @@ CommandBody AddBenchCommand(CLI::App& app) {
   latency->footer(
       "Examples:\n  ropewalk bench latency models/tales-5m --input-len 128 --output-len 64\n"
       "  ropewalk bench latency FOLDER_WITH_CONFIG_JSON --load-format dummy --batch-size 4");
-  flags->model.AddTo(*latency);
+  flags->model.AddModel(*latency);
+  flags->model.AddLoadFormat(*latency);
+  flags->model.AddKernels(*latency);
+  flags->model.AddSizes(*latency);
   const auto positive = [&](const char* name, int64_t& value, const char* help) {
     latency->add_option(name, value, help)->check(CLI::PositiveNumber)->capture_default_str();
   };

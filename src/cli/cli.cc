@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/fault.h"
+#include "base/text.h"
 #include "cli/command.h"
 
 namespace rw {
@@ -15,6 +17,33 @@ std::string OneLine(std::string text) {
   std::replace_if(
       text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 32; }, ' ');
   return text;
+}
+
+// The subcommand that `word` was probably meant to be, or nothing.
+std::string Nearest(const CLI::App& app, const std::string& word) {
+  std::string best;
+  size_t least = 3;  // more edits than that are another word
+  for (const CLI::App* command : app.get_subcommands({})) {
+    const size_t distance = EditDistance(word, command->get_name());
+    if (distance < least) least = distance, best = command->get_name();
+  }
+  return best;
+}
+
+// What is wrong with the command line, in one line.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const std::string word = argc > 1 ? argv[1] : "";
+  const auto commands = app.get_subcommands({});
+  const bool known = std::any_of(commands.begin(), commands.end(), [&](const CLI::App* command) {
+    return command->get_name() == word;
+  });
+  if (word.empty() || word[0] == '-' || known) return error.what();
+  std::string names;
+  for (const CLI::App* command : commands)
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  const std::string nearest = Nearest(app, word);
+  return fmt::format("unknown command \"{}\"{}; expected one of {}", word,
+                     nearest.empty() ? "" : fmt::format(", did you mean {}?", nearest), names);
 }
 
 constexpr const char* kDescription =
@@ -28,6 +57,7 @@ constexpr const char* kFooter =
 }  // namespace
 
 int Main(int argc, char** argv) {
+  InstallMappedFileFaultHandler();
   CLI::App app{kDescription, "ropewalk"};
   app.footer(kFooter);
   app.require_subcommand(1);
@@ -41,7 +71,7 @@ int Main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    fmt::print(stderr, "ropewalk: {}\n", OneLine(error.what()));
+    fmt::print(stderr, "ropewalk: {}\n", OneLine(Explain(app, error, argc, argv)));
     return 2;
   }
   const std::vector<CLI::App*> commands = app.get_subcommands({});

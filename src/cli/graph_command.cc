@@ -39,7 +39,8 @@ CommandBody AddGraphCommand(CLI::App& app) {
   CLI::App* command = app.add_subcommand("graph", "Show the model's graph");
   command->footer(
       "Example:\n  ropewalk graph models/tales-5m --format dot | dot -Tsvg > graph.svg");
-  flags->model.AddTo(*command);
+  flags->model.AddModel(*command);
+  flags->model.AddLoadFormat(*command);
   command->add_option("--format", flags->format, "text, which reads back; or dot, for Graphviz")
       ->check(CLI::IsMember({"text", "dot"}))
       ->capture_default_str();

@@ -17,8 +17,10 @@ std::string MegaBytes(int64_t bytes) {
 
 }  // namespace
 
-void ModelFlags::AddTo(CLI::App& command) {
-  command.add_option("model", model, "Hugging Face model folder")->required();
+void ModelFlags::AddModel(CLI::App& command) {
+  command.add_option("model", model, "Hugging Face model folder")
+      ->required()
+      ->check(CLI::ExistingDirectory);
   command.add_option("--dtype", dtype, "Element type of activations")
       ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
       ->capture_default_str();
@@ -27,26 +29,32 @@ void ModelFlags::AddTo(CLI::App& command) {
                   "Element type of the KV cache; auto: that of activations")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16", "float16"}))
       ->capture_default_str();
+}
+
+void ModelFlags::AddLoadFormat(CLI::App& command) {
   command
       .add_option("--load-format", load_format,
                   "auto: read the checkpoint; dummy: random weights, only config.json is read")
       ->check(CLI::IsMember({"auto", "dummy"}))
       ->capture_default_str();
+}
+
+void ModelFlags::AddKernels(CLI::App& command) {
   command
-      .add_option(
-          "--kernels", kernels,
-          "simd: fast ones where there are any; reference: scalar ones that state the meaning")
+      .add_option("--kernels", kernels, "simd, or reference: scalar ones that state the meaning")
       ->check(CLI::IsMember({"simd", "reference"}))
       ->capture_default_str();
   command
       .add_option("--threads", threads, "Threads; 0: one for each core that this process may use")
-      ->check(CLI::Range(0, 4096));
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void ModelFlags::AddSizes(CLI::App& command) {
   command
       .add_option("--max-model-len", max_model_len,
                   "Longest sequence in tokens; 0: what config.json says")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--max-num-seqs", max_num_seqs, "Most sequences in one step")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
       .add_option("--max-num-batched-tokens", max_num_batched_tokens,
@@ -54,10 +62,12 @@ void ModelFlags::AddTo(CLI::App& command) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
-      .add_option("--kv-tokens", kv_tokens,
-                  "Room in the KV cache in tokens; 0: for max-num-seqs full sequences, at most "
-                  "half of the free memory")
-      ->check(CLI::NonNegativeNumber);
+      .add_option(
+          "--kv-tokens", kv_tokens,
+          "Room in the KV cache in tokens; 0: what the longest sequences need, at most half "
+          "of the free memory")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
 }
 
 ModelOptions ModelFlags::Options() const {
@@ -66,7 +76,6 @@ ModelOptions ModelFlags::Options() const {
   options.kv_dtype = kv_cache_dtype == "auto" ? options.dtype : kDTypes.at(kv_cache_dtype);
   options.max_model_len = max_model_len;
   options.max_batch_tokens = max_num_batched_tokens;
-  options.max_sequences = max_num_seqs;
   options.kv_tokens = kv_tokens;
   if (kernels == "reference") options.providers = {"reference"};
   return options;

@@ -19,12 +19,14 @@ struct ModelFlags {
   std::string kernels = "simd";
   int threads = 0;
   int64_t max_model_len = 0;
-  int64_t max_num_seqs = 64;
   int64_t max_num_batched_tokens = 512;
   int64_t kv_tokens = 0;
 
-  // Adds the flags to a command. MODEL is the first positional.
-  void AddTo(CLI::App& command);
+  // Each adds flags to a command; a command takes those that mean something to it.
+  void AddModel(CLI::App& command);       // MODEL, --dtype, --kv-cache-dtype
+  void AddLoadFormat(CLI::App& command);  // --load-format
+  void AddKernels(CLI::App& command);     // --kernels, --threads
+  void AddSizes(CLI::App& command);       // --max-model-len, --max-num-batched-tokens, --kv-tokens
 
   ModelOptions Options() const;
   int Threads() const;  // --threads, or all available cores

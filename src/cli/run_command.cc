@@ -11,7 +11,7 @@
 #include "cli/command.h"
 #include "cli/model_flags.h"
 #include "engine/generate.h"
-#include "model/chat_template/model_chat.h"
+#include "model/model_chat.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace rw {
@@ -179,7 +179,10 @@ CommandBody AddRunCommand(CLI::App& app) {
       "  ropewalk run MODEL --prompt \"...\" --temperature 0.8 --top-p 0.95 --seed 7\n"
       "  ropewalk run MODEL --chat --system \"Answer briefly.\"\n"
       "  ropewalk run MODEL --prompt \"...\" --json --logprobs 5");
-  flags->model.AddTo(*command);
+  flags->model.AddModel(*command);
+  flags->model.AddLoadFormat(*command);
+  flags->model.AddKernels(*command);
+  flags->model.AddSizes(*command);
   command->add_option("--prompt", flags->prompt,
                       "The text to go on from; with --chat, the one message");
   auto* chat =

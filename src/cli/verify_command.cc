@@ -64,16 +64,16 @@ CommandBody AddVerifyCommand(CLI::App& app) {
       "Ends with PASS (exit 0) or FAIL (exit 1).\nExample:\n"
       "  ropewalk verify tests/golden/models/llama --golden "
       "tests/golden/models/llama/golden.safetensors");
-  flags->model.AddTo(*command);
+  flags->model.AddModel(*command);
+  flags->model.AddKernels(*command);
   command->add_option("--golden", flags->golden, "The recording, a safetensors file")->required();
   command->add_option("--tolerance", flags->tolerance, "Relative to the largest recorded magnitude")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
-      ->add_option(
-          "--rope-frequencies", flags->rope_frequencies,
-          "Precision of the recorded model's rope frequencies; auto: float32, or bfloat16 "
-          "if that comes closer (the report says so)")
+      ->add_option("--rope-frequencies", flags->rope_frequencies,
+                   "Precision of the recorded model's rope frequencies; auto: float32, or bfloat16 "
+                   "if that comes closer (the report says so)")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
   return [flags] { return Verify(*flags); };

@@ -1,0 +1,13 @@
+// Small helpers for messages.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace rw {
+
+// Letters to insert, drop, replace or swap with a neighbour to turn one word into the other, for
+// suggesting the nearest known name (optimal string alignment distance).
+size_t EditDistance(std::string_view a, std::string_view b);
+
+}  // namespace rw
