@@ -1,7 +1,6 @@
 #include "engine/model_runner.h"
 
 #include <algorithm>
-#include <array>
 #include <fstream>
 
 #include "base/check.h"
@@ -82,7 +81,8 @@ Result<ModelRunner> ModelRunner::Create(ModelConfig config, std::shared_ptr<cons
     views.push_back(view);
   }
   RW_ASSIGN(Runner runner, Runner::Create(std::move(executable), std::move(views)));
-  RopeTable rope = BuildRopeTable(config, options.max_model_len, options.rope_frequencies);
+  RW_ASSIGN(RopeTable rope,
+            BuildRopeTable(config, options.max_model_len, options.rope_frequencies));
   ModelRunner model(std::move(config), std::move(options), std::move(weights), std::move(graph),
                     std::move(runner), std::move(rope));
   RW_TRY(model.ReserveKv());
@@ -120,16 +120,12 @@ std::vector<TensorView> ModelRunner::Forward(const Batch& batch, ThreadPool& poo
   const int64_t n = batch.num_tokens();
   const int64_t s = batch.num_sequences();
   const auto r = static_cast<int64_t>(batch.logit_rows.size());
+  rope_.Fill(*std::max_element(batch.lengths.begin(), batch.lengths.end()));
   const std::vector<TensorView> inputs = {
-      IndexView(batch.tokens, {n}),
-      IndexView(batch.positions, {n}),
-      IndexView(batch.slots, {n}),
-      IndexView(batch.query_start, {s + 1}),
-      IndexView(batch.lengths, {s}),
-      IndexView(batch.block_table, {s, batch.pages_per_row}),
-      IndexView(batch.logit_rows, {r}),
-      TensorView::Contiguous(rope_.values.data(), DType::kF32,
-                             std::array{rope_.rows(), rope_.rotary_dim}),
+      IndexView(batch.tokens, {n}),     IndexView(batch.positions, {n}),
+      IndexView(batch.slots, {n}),      IndexView(batch.query_start, {s + 1}),
+      IndexView(batch.lengths, {s}),    IndexView(batch.block_table, {s, batch.pages_per_row}),
+      IndexView(batch.logit_rows, {r}), rope_.View(),
   };
   return runner_.Run({inputs, kv_}, pool);
 }
