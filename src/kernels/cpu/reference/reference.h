@@ -1,0 +1,36 @@
+// The reference provider: scalar kernels that state what each op means. A kernel reads a row as
+// floats, computes in float32, and rounds once where it stores.
+#pragma once
+
+#include <span>
+
+#include "kernels/kernel.h"
+
+namespace rw::reference {
+
+inline constexpr std::string_view kProvider = "reference";
+
+std::span<const KernelRow> ElementwiseRows();  // add, mul, scale, silu, gelu, gelu_tanh, softcap
+std::span<const KernelRow> RowOpRows();        // embed, gather_rows, kv_write
+std::span<const KernelRow> NormRows();         // rms_norm
+std::span<const KernelRow> LinearRows();       // linear
+std::span<const KernelRow> RopeRows();         // rope
+std::span<const KernelRow> AttentionRows();    // attention
+
+// The kernels themselves: a vector provider runs them on machines without vectors.
+void Add(const KernelCall& call);
+void Mul(const KernelCall& call);
+void Scale(const KernelCall& call);
+void Silu(const KernelCall& call);
+void Gelu(const KernelCall& call);
+void GeluTanh(const KernelCall& call);
+void Softcap(const KernelCall& call);
+void Embed(const KernelCall& call);
+void GatherRows(const KernelCall& call);
+void KvWrite(const KernelCall& call);
+void RmsNorm(const KernelCall& call);
+void Linear(const KernelCall& call);
+void Rope(const KernelCall& call);
+void Attention(const KernelCall& call);
+
+}  // namespace rw::reference

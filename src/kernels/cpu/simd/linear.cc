@@ -1,0 +1,196 @@
+#include <array>
+
+#include "kernels/cpu/args.h"
+#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/cpu/simd/targets.h"
+#include "kernels/cpu/simd/work.h"
+#include "kernels/dispatch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/simd/linear.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "kernels/cpu/simd/dot_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace rw::simd {
+namespace HWY_NAMESPACE {
+#if RW_HAS_VECTORS
+
+constexpr int64_t kBlockRows = 64;     // rows of W whose depth block stays in the L2 cache
+constexpr int64_t kBlockTokens = 384;  // tokens packed at a time
+
+// A block of packed tokens, cut into tiles of nearly equal width.
+struct Tokens {
+  const float* packed;
+  int64_t first;  // token of x
+  int64_t count;
+  Depth depth;
+
+  int64_t tiles() const { return (count + kTileTokens - 1) / kTileTokens; }
+  int64_t TileBegin(int64_t tile) const {
+    return count / tiles() * tile + std::min(tile, count % tiles());
+  }
+  int64_t TileWidth(int64_t tile) const { return TileBegin(tile + 1) - TileBegin(tile); }
+};
+
+template <class W, class T>
+void PackTiles(const LinearArgs& args, const Tokens& tokens, float* packed, int64_t begin,
+               int64_t end) {
+  for (int64_t tile = begin; tile < end; ++tile) {
+    const int64_t first = tokens.TileBegin(tile);
+    const int64_t width = tokens.TileWidth(tile);
+    for (int64_t t = 0; t < width; ++t) {
+      PackToken<W>(args.x.row<const T>(tokens.first + first + t), args.k, width, t,
+                   packed + first * tokens.depth.padded);
+    }
+  }
+}
+
+// As many tiles of kRows rows as fit before `end`; returns the row after them.
+template <int kRows, int kMaxTokens, class W>
+int64_t RunTiles(int64_t width, int64_t row, int64_t end, TileCall<W>& call) {
+  for (; row + kRows <= end; row += kRows) {
+    RunTile<W, kRows, kMaxTokens>(width, call);
+    call.w += kRows * call.w_stride;
+    call.c += kRows;
+  }
+  return row;
+}
+
+// Sums of rows [begin, end) of W over the depth block at k0 with a tile of tokens;
+// c[token][row - begin]. `ahead` as in TileCall; null: nothing.
+template <class W>
+void RunRows(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end, int64_t k0,
+             int64_t tile, const W* ahead, float* c) {
+  const int64_t first = tokens.TileBegin(tile);
+  const int64_t width = tokens.TileWidth(tile);
+  const W* w = args.w.row<const W>(begin) + k0;
+  TileCall<W> call{.w = w,
+                   .w_stride = args.w.row_stride,
+                   .ahead = ahead != nullptr ? ahead : w,  // w: in the cache already
+                   .panel = tokens.packed + first * tokens.depth.padded + k0 * width,
+                   .depth = std::min(tokens.depth.block, args.k - k0),
+                   .c = c + first * kBlockRows,
+                   .c_stride = kBlockRows,
+                   .add = k0 > 0};
+  int64_t row = begin;
+  if (width <= kTallTokens) row = RunTiles<kTallRows, kTallTokens>(width, row, end, call);
+  row = RunTiles<kTileRows, kTileTokens>(width, row, end, call);
+  RunTiles<1, kTileTokens>(width, row, end, call);
+}
+
+// Rounds the sums of rows [begin, end) into y, with the bias.
+template <class Y>
+void WriteBlock(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end,
+                const float* bias, const float* c) {
+  for (int64_t t = 0; t < tokens.count; ++t) {
+    const float* sums = c + t * kBlockRows;
+    Y* y = args.y.row<Y>(tokens.first + t) + begin;
+    if (bias == nullptr) {
+      Map(
+          end - begin, y, [](VF sum) RW_INLINED { return sum; }, sums);
+    } else {
+      Map(
+          end - begin, y, [](VF sum, VF b) RW_INLINED { return hn::Add(sum, b); }, sums, bias);
+    }
+  }
+}
+
+// One tile of tokens: memory bounds the work, so every row of W is read once and from end to end,
+// a few rows beside each other, while the next few are fetched in the order of their addresses
+// (which measures faster than leaving eight streams to the processor).
+template <class W>
+void RunStreaming(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end,
+                  float* c) {
+  const int64_t rows = tokens.count <= kTallTokens ? kTallRows : kTileRows;
+  for (int64_t row = begin; row < end; row += rows) {
+    const int64_t row_end = std::min(row + rows, end);
+    const W* ahead = args.w.row<const W>(row_end);
+    for (int64_t k0 = 0; k0 < args.k; k0 += tokens.depth.block) {
+      RunRows<W>(args, tokens, row, row_end, k0, 0, ahead + rows * k0, c + row - begin);
+    }
+  }
+}
+
+// Columns [begin, end) of y, at most kBlockRows, for a block of tokens.
+template <class W>
+void RunBlock(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end) {
+  float* c = ScratchFloats(Scratch::kTile, kBlockRows * (tokens.count + 1));
+  if (tokens.tiles() == 1) {
+    RunStreaming<W>(args, tokens, begin, end, c);
+  } else {  // a tile of tokens stays in the L1 cache while the rows pass by
+    for (int64_t k0 = 0; k0 < args.k; k0 += tokens.depth.block) {
+      for (int64_t tile = 0; tile < tokens.tiles(); ++tile) {
+        RunRows<W>(args, tokens, begin, end, k0, tile, nullptr, c);
+      }
+    }
+  }
+  float* bias = nullptr;
+  if (args.bias != nullptr) {
+    bias = c + kBlockRows * tokens.count;
+    WithFloatType(args.bias->dtype, [&]<class B>(B) {
+      Map(
+          end - begin, bias, [](VF b) RW_INLINED { return b; }, args.bias->row<const B>(begin));
+    });
+  }
+  WithFloatType(args.y.dtype,
+                [&]<class Y>(Y) { WriteBlock<Y>(args, tokens, begin, end, bias, c); });
+}
+
+template <class W, class T>
+void RunTokens(const LinearArgs& args, ThreadPool& pool, Tokens tokens) {
+  float* packed = ScratchFloats(Scratch::kOperand, tokens.count * tokens.depth.padded);
+  tokens.packed = packed;
+  const int64_t tile_elements = kTileTokens * args.k;
+  pool.ParallelFor(tokens.tiles(), RowsPerTask(tile_elements), [&](int64_t begin, int64_t end) {
+    PackTiles<W, T>(args, tokens, packed, begin, end);
+  });
+  const int64_t grain = RoundUp(RowsPerTask(tokens.count * args.k), kTallRows);
+  pool.ParallelFor(args.m, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row += kBlockRows) {
+      RunBlock<W>(args, tokens, row, std::min(row + kBlockRows, end));
+    }
+  });
+}
+
+void Linear(const KernelCall& call) {
+  const LinearArgs args = ReadLinear(call);
+  const int64_t blocks = (args.n + kBlockTokens - 1) / kBlockTokens;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t first = args.n * b / blocks;
+    const Tokens tokens{nullptr, first, args.n * (b + 1) / blocks - first, CutDepth(args.k)};
+    WithFloatType(args.w.dtype, [&]<class W>(W) {
+      WithFloatType(args.x.dtype, [&]<class T>(T) { RunTokens<W, T>(args, call.pool, tokens); });
+    });
+  }
+}
+
+#else  // no vectors: the reference
+using reference::Linear;
+#endif
+}  // namespace HWY_NAMESPACE
+}  // namespace rw::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace rw::simd {
+namespace {
+
+HWY_EXPORT(Linear);
+
+constexpr KernelRow kRows[] = {
+    {"linear", Device::kCpu, kProvider, AcceptsLinear,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(Linear)
+       (call);
+     }},
+};
+
+}  // namespace
+
+std::span<const KernelRow> LinearRows() { return kRows; }
+
+}  // namespace rw::simd
+#endif  // HWY_ONCE

@@ -1,0 +1,113 @@
+// Ops that move whole rows. gather_rows has no row here: it copies bytes, which the reference
+// already does as fast as memory goes.
+#include <cstring>
+
+#include "kernels/cpu/args.h"
+#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/cpu/simd/targets.h"
+#include "kernels/cpu/simd/work.h"
+#include "kernels/dispatch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/simd/row_ops.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "kernels/cpu/simd/vec-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace rw::simd {
+namespace HWY_NAMESPACE {
+#if RW_HAS_VECTORS
+
+// Converts n elements; equal types keep their bits, NaN payloads included.
+template <class From, class To>
+HWY_INLINE void Convert(const From* from, To* to, int64_t n) {
+  if constexpr (std::is_same_v<From, To>) {
+    std::memcpy(to, from, n * sizeof(To));
+  } else {
+    Map(
+        n, to, [](VF x) RW_INLINED { return x; }, from);
+  }
+}
+
+template <class W, class T>
+void EmbedRows(const EmbedArgs& args, int64_t begin, int64_t end) {
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t id = *args.ids.row<const int32_t>(i);
+    RW_CHECK(id >= 0 && id < args.w.rows(), "row {} of {}", id, args.w.rows());
+    Convert(args.w.row<const W>(id), args.y.row<T>(i), args.y.width());
+  }
+}
+
+void Embed(const KernelCall& call) {
+  const EmbedArgs args = ReadEmbed(call);
+  WithFloatType(args.w.dtype, [&]<class W>(W) {
+    WithFloatType(args.y.dtype, [&]<class T>(T) {
+      call.pool.ParallelFor(args.y.rows(), RowsPerTask(args.y.width()),
+                            [&](int64_t begin, int64_t end) { EmbedRows<W, T>(args, begin, end); });
+    });
+  });
+}
+
+template <class T, class KV>
+void WriteRows(const KvWriteArgs& args, int64_t begin, int64_t end) {
+  const KvLayerView& kv = args.kv;
+  const int64_t d = kv.head_dim;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t slot = *args.slot.row<const int32_t>(i);
+    if (slot < 0) continue;
+    RW_CHECK(slot < kv.pages * kPageSize, "slot {} of {} pages", slot, kv.pages);
+    for (int64_t head = 0; head < kv.heads; ++head) {
+      const int64_t to = kv.Offset(slot / kPageSize, head, slot % kPageSize);
+      Convert(args.k.row<const T>(i) + head * d, reinterpret_cast<KV*>(kv.k) + to, d);
+      Convert(args.v.row<const T>(i) + head * d, reinterpret_cast<KV*>(kv.v) + to, d);
+    }
+  }
+}
+
+void KvWrite(const KernelCall& call) {
+  const KvWriteArgs args = ReadKvWrite(call);
+  WithFloatType(args.k.dtype, [&]<class T>(T) {
+    WithFloatType(args.kv.dtype, [&]<class KV>(KV) {
+      call.pool.ParallelFor(
+          args.k.rows(), RowsPerTask(2 * args.k.width()),
+          [&](int64_t begin, int64_t end) { WriteRows<T, KV>(args, begin, end); });
+    });
+  });
+}
+
+#else  // no vectors: the reference
+using reference::Embed;
+using reference::KvWrite;
+#endif
+}  // namespace HWY_NAMESPACE
+}  // namespace rw::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace rw::simd {
+namespace {
+
+HWY_EXPORT(Embed);
+HWY_EXPORT(KvWrite);
+
+constexpr KernelRow kRows[] = {
+    {"embed", Device::kCpu, kProvider, AcceptsEmbed,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(Embed)
+       (call);
+     }},
+    {"kv_write", Device::kCpu, kProvider, AcceptsKvWrite,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(KvWrite)
+       (call);
+     }},
+};
+
+}  // namespace
+
+std::span<const KernelRow> RowOpRows() { return kRows; }
+
+}  // namespace rw::simd
+#endif  // HWY_ONCE

@@ -1,0 +1,25 @@
+// Every kernel row of this build, gathered from the families that own them.
+#include <vector>
+
+#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/kernel.h"
+
+namespace rw {
+
+std::span<const KernelRow> KernelTable() {
+  static const std::vector<KernelRow> table = [] {
+    std::vector<KernelRow> rows;
+    for (const auto family :
+         {reference::ElementwiseRows(), reference::RowOpRows(), reference::NormRows(),
+          reference::LinearRows(), reference::RopeRows(), reference::AttentionRows(),
+          simd::ElementwiseRows(), simd::RowOpRows(), simd::NormRows(), simd::LinearRows(),
+          simd::RopeRows(), simd::AttentionRows()}) {
+      rows.insert(rows.end(), family.begin(), family.end());
+    }
+    return rows;
+  }();
+  return table;
+}
+
+}  // namespace rw
