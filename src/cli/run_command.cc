@@ -11,7 +11,7 @@
 #include "cli/command.h"
 #include "cli/model_flags.h"
 #include "engine/generate.h"
-#include "model/model_chat.h"
+#include "model/chat_prompt.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace rw {
@@ -99,15 +99,15 @@ Result<int> Complete(const Session& session) {
 }
 
 // One answer to the conversation so far, which is appended to it.
-Status Answer(const Session& session, const ModelChat& chat, std::vector<ChatMessage>& messages) {
-  RW_ASSIGN(const std::string text, chat.Render(messages));
-  RW_ASSIGN(std::vector<int32_t> prompt, session.tokenizer.Encode(text, SpecialTokens::kOmit));
+Status Answer(const Session& session, const ModelChatTemplate& chat,
+              std::vector<ChatMessage>& messages) {
+  RW_ASSIGN(std::vector<int32_t> prompt, EncodeChat(chat, session.tokenizer, messages));
   RW_ASSIGN(Generation generation, session.Generate(std::move(prompt)));
   messages.push_back({"assistant", std::move(generation.text)});
   return {};
 }
 
-Result<int> Chat(const Session& session, const ModelChat& chat) {
+Result<int> Chat(const Session& session, const ModelChatTemplate& chat) {
   const Flags& flags = session.flags;
   std::vector<ChatMessage> messages;
   if (!flags.system.empty()) messages.push_back({"system", flags.system});
@@ -133,9 +133,9 @@ Result<int> Run(Flags& flags) {
   RW_TRY(Validate(flags.sampling));
   // What is small is read first, so that a mistake shows before gigabytes are.
   RW_ASSIGN(const Tokenizer tokenizer, Tokenizer::Load(flags.model.model + "/tokenizer.json"));
-  std::optional<ModelChat> chat;
+  std::optional<ModelChatTemplate> chat;
   if (flags.chat) {
-    RW_ASSIGN(chat, ModelChat::Load(flags.model.model));
+    RW_ASSIGN(chat, LoadModelChatTemplate(flags.model.model));
   }
   ModelOptions options = flags.model.Options();
   options.max_sequences = 1;

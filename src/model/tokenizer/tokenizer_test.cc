@@ -164,6 +164,48 @@ TEST(Tokenizer, KeepsTheModelFromSpecialTokensInPlainText) {
   EXPECT_THAT(*unigram->Encode("ab", SpecialTokens::kOmit, ParseSpecial::kNo), ElementsAre(0, 1));
 }
 
+// An unknown token is called special, but it is what unknown text becomes, trusted or not.
+TEST(Tokenizer, KeepsTheUnknownTokenInPlainText) {
+  const auto tokenizer = LoadText(BpeJson(R"({"a": 0, "<unk>": 1})", "[]",
+                                          R"([{"id": 1, "content": "<unk>", "special": true}])",
+                                          R"(, "unk_token": "<unk>", "fuse_unk": true)"));
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_THAT(*tokenizer->Encode("a??a", SpecialTokens::kOmit, ParseSpecial::kNo),
+              ElementsAre(0, 1, 0));
+}
+
+TEST(Tokenizer, NamesCharactersThatItCannotSpell) {
+  const auto tokenizer = LoadText(BpeJson(R"({"a": 0})", "[]", "[]", R"(, "unk_token": "<unk>")"));
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_THAT(tokenizer->Encode("a?", SpecialTokens::kOmit).error().message,
+              ::testing::HasSubstr("model.unk_token"));
+}
+
+// Whitespace that one token took along is not found again as another. (Hugging Face's library drops
+// the second token where nothing is left of it, and fails where less than nothing is.)
+TEST(Tokenizer, AddedTokensTakeWhitespaceOnce) {
+  const auto tokenizer =
+      LoadText(BpeJson(R"({"a": 0})", "[]",
+                       R"([{"id": 1, "content": "<x>", "rstrip": true, "normalized": false},
+          {"id": 2, "content": " ", "lstrip": true, "normalized": false}])"));
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_THAT(*tokenizer->Encode("<x>  a a", SpecialTokens::kOmit), ElementsAre(1, 0, 2, 0));
+}
+
+// Metaspace's "first" is the begin of the text, which a normalizer may have taken away.
+TEST(Tokenizer, MetaspaceMarksTheBeginOfTheText) {
+  const std::string json = R"({
+    "added_tokens": [{"id": 2, "content": "<x>", "normalized": false}],
+    "normalizer": {"type": "Strip", "strip_left": true, "strip_right": false},
+    "pre_tokenizer": {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first",
+                      "split": false},
+    "model": {"type": "BPE", "vocab": {"a": 0, "_": 1}, "merges": []}})";
+  const auto tokenizer = LoadText(json);
+  ASSERT_TRUE(tokenizer) << tokenizer.error().message;
+  EXPECT_THAT(*tokenizer->Encode("a<x>a", SpecialTokens::kOmit), ElementsAre(1, 0, 2, 0));
+  EXPECT_THAT(*tokenizer->Encode(" a", SpecialTokens::kOmit), ElementsAre(0));
+}
+
 TEST(Tokenizer, RefusesTextThatIsNoUtf8) {
   const auto ids = Gpt2().Encode("ab\xC3(", SpecialTokens::kOmit);
   ASSERT_FALSE(ids);
