@@ -54,22 +54,30 @@ void ThreadPool::ParallelFor(int64_t count, int64_t grain,
   const int64_t pieces = int64_t{threads()} * 4;
   const int64_t chunk = std::max<int64_t>((count + pieces - 1) / pieces, 1);
   job_ = {&body, count, (chunk + grain - 1) / grain * grain};
-  next_.store(0, std::memory_order_relaxed);
-  running_.store(static_cast<uint32_t>(workers_.size()), std::memory_order_relaxed);
+  const auto chunks = static_cast<uint32_t>((count + job_.chunk - 1) / job_.chunk);
+  done_.store(0, std::memory_order_relaxed);
+  open_.store(chunks, std::memory_order_release);
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();
-  RunChunks(job_);
-  for (uint32_t left; (left = running_.load(std::memory_order_acquire)) != 0;) {
-    WaitForChange(running_, left);
+  while (RunOne()) {
+  }
+  for (uint32_t done; (done = done_.load(std::memory_order_acquire)) != chunks;) {
+    WaitForChange(done_, done);
   }
 }
 
-void ThreadPool::RunChunks(const Job& job) {
-  for (;;) {
-    const int64_t begin = next_.fetch_add(job.chunk, std::memory_order_relaxed);
-    if (begin >= job.count) return;
-    (*job.body)(begin, std::min(begin + job.chunk, job.count));
-  }
+// Claims and runs a chunk of the current job; false if none is left.
+bool ThreadPool::RunOne() {
+  int64_t left = open_.load(std::memory_order_acquire);
+  do {
+    if (left == 0) return false;
+  } while (!open_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel));
+  const int64_t chunks = (job_.count + job_.chunk - 1) / job_.chunk;
+  const int64_t begin = (chunks - left) * job_.chunk;
+  (*job_.body)(begin, std::min(begin + job_.chunk, job_.count));
+  done_.fetch_add(1, std::memory_order_release);
+  done_.notify_one();  // only the caller of ParallelFor waits on it
+  return true;
 }
 
 void ThreadPool::WorkerLoop() {
@@ -77,8 +85,8 @@ void ThreadPool::WorkerLoop() {
   for (;;) {
     seen = WaitForChange(generation_, seen);
     if (stop_.load(std::memory_order_relaxed)) return;
-    RunChunks(job_);
-    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_all();
+    while (RunOne()) {
+    }
   }
 }
 

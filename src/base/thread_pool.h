@@ -34,12 +34,15 @@ class ThreadPool {
   };
 
   void WorkerLoop();
-  void RunChunks(const Job& job);
+  bool RunOne();
 
-  Job job_;                              // written while no worker is active
-  std::atomic<int64_t> next_{0};         // first index not yet handed out
-  std::atomic<uint32_t> generation_{0};  // one more for each job
-  std::atomic<uint32_t> running_{0};     // workers still inside the current job
+  // A chunk is claimed by taking one from open_. Whoever holds a claim may read job_: the next job
+  // is written only when done_ says that all claims are paid. A worker that wakes late finds open_
+  // at 0 and touches nothing, so nobody waits for a thread that the system has not let run.
+  Job job_;
+  std::atomic<int64_t> open_{0};         // chunks not yet claimed
+  std::atomic<uint32_t> done_{0};        // chunks finished
+  std::atomic<uint32_t> generation_{0};  // one more for each job, for workers to wait on
   std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
 };

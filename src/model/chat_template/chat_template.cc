@@ -44,7 +44,7 @@ ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
 ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 ChatTemplate::~ChatTemplate() = default;
 
-Result<ChatTemplate> ChatTemplate::Parse(std::string source, std::string name) {
+Result<ChatTemplate> ChatTemplate::Parse(std::string_view source, std::string name) {
   auto body = jinja::ParseTemplate(source, name);
   if (!body) return Err("{}", OneLine(std::move(body).error().message));
   return ChatTemplate(std::make_unique<const Impl>(Impl{std::move(name), *std::move(body)}));

@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -38,7 +39,7 @@ struct RenderOptions {
 class ChatTemplate {
  public:
   // `name` stands for the template in messages: "chat_template.jinja:12: ...".
-  static Result<ChatTemplate> Parse(std::string source, std::string name);
+  static Result<ChatTemplate> Parse(std::string_view source, std::string name);
 
   // The text for a context: a dict of messages, tools, add_generation_prompt, bos_token, ...
   // Several threads may render one template at once.

@@ -23,8 +23,7 @@ void CheckOneLine(const rw::Error& error) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const size_t split = input.find('\0');
-  const auto chat_template =
-      rw::ChatTemplate::Parse(std::string(input.substr(0, split)), "chat_template.jinja");
+  const auto chat_template = rw::ChatTemplate::Parse(input.substr(0, split), "chat_template.jinja");
   if (!chat_template) {
     CheckOneLine(chat_template.error());
     return 0;

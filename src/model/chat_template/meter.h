@@ -37,7 +37,6 @@ class Meter {
     return {};
   }
 
-  uint64_t steps_left() const { return steps_left_; }
   size_t bytes_left() const { return bytes_left_; }
 
  private:

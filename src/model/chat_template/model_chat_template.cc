@@ -76,7 +76,7 @@ Result<ModelChatTemplate> LoadModelChatTemplate(const std::string& model_dir) {
         "text, so give it a plain prompt, or put the {} of its chat variant into the folder",
         model_dir, kTemplateFile, kConfigFile, kTemplateFile);
   }
-  RW_ASSIGN(ChatTemplate chat_template, ChatTemplate::Parse(*std::move(source), std::move(name)));
+  RW_ASSIGN(ChatTemplate chat_template, ChatTemplate::Parse(*source, std::move(name)));
   return ModelChatTemplate{std::move(chat_template), std::move(bos_token), std::move(eos_token)};
 }
 

@@ -80,7 +80,8 @@ Result<Value> Round(Runtime&, const Value& self, const Arguments& arguments) {
   const double scale = std::pow(10.0, static_cast<double>(digits));
   const double scaled = self.number() * scale;
   if (!std::isfinite(scaled)) return Err("round() of a number that is too large");
-  return Value::Float((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale);
+  // Python's ceil and floor give integers, which have no negative zero.
+  return Value::Float((method == "ceil" ? std::ceil(scaled) : std::floor(scaled)) / scale + 0.0);
 }
 
 Result<Value> ToJsonFilter(Runtime& runtime, const Value& self, const Arguments& arguments) {
@@ -94,7 +95,7 @@ Result<Value> ToJsonFilter(Runtime& runtime, const Value& self, const Arguments&
       if (width > 1000) return Err("tojson() with an indent of more than 1000 is refused");
       style.indent = std::string(static_cast<size_t>(std::max<int64_t>(width, 0)), ' ');
     }
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
   }
   if (arguments.Given(2)) {
     RW_ASSIGN(const std::vector<Value> separators, Items(runtime, arguments[2]));

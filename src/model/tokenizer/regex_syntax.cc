@@ -47,8 +47,8 @@ class Translator {
   Result<std::string> Run() {
     constexpr size_t kLongest = 1 << 15;
     if (in_.size() > kLongest) {
-      return Err("{}: expected a regular expression of at most {} bytes, found {}", where_, kLongest,
-                 in_.size());
+      return Err("{}: expected a regular expression of at most {} bytes, found {}", where_,
+                 kLongest, in_.size());
     }
     while (at_ < in_.size()) RW_TRY(Step());
     return std::move(out_);
