@@ -2,7 +2,7 @@
 PRESET ?= release
 BUILD = build/$(PRESET)
 
-.PHONY: demo build test check sanitize fuzz tidy format clean
+.PHONY: demo build test check sanitize fuzz bench tidy format clean
 
 demo: deps-build
 	@cmake --preset release -DRW_TESTS=OFF -B build/demo >/dev/null
@@ -37,6 +37,11 @@ tidy: deps-build deps-test deps-lint
 fuzz: deps-build deps-fuzz
 	cmake --preset fuzz
 	cmake --build build/fuzz
+
+# The kernels beside the machine's roofs: build/bench/bench/kernels_bench
+bench: deps-build deps-bench
+	cmake --preset bench
+	cmake --build build/bench --target kernels_bench ropewalk
 
 build: deps-build
 	cmake --preset $(PRESET)

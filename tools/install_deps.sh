@@ -7,6 +7,7 @@ libcli11-dev libexpected-dev libhwy-dev libpcre2-dev libutf8proc-dev"
 test="libgtest-dev libgmock-dev python3 clang-format"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-tidy"
+bench="libbenchmark-dev"
 
 wanted=""
 for set in "$@"; do
@@ -15,7 +16,8 @@ for set in "$@"; do
     test) wanted="$wanted $test" ;;
     fuzz) wanted="$wanted $fuzz" ;;
     lint) wanted="$wanted $lint" ;;
-    *) echo "install_deps.sh: expected build, test, fuzz or lint, found $set" >&2; exit 2 ;;
+    bench) wanted="$wanted $bench" ;;
+    *) echo "install_deps.sh: expected build, test, fuzz, lint or bench, found $set" >&2; exit 2 ;;
   esac
 done
 
