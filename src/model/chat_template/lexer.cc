@@ -248,7 +248,7 @@ class Lexer {
       MoveTo(end);
       return {};
     }
-    size_t end = at_;
+    size_t end = SkipDigits(at_);
     const char prefix = at_ + 1 < source_.size() ? static_cast<char>(source_[at_ + 1] | 0x20) : ' ';
     if (source_[at_] == '0' && (prefix == 'x' || prefix == 'o' || prefix == 'b')) {
       end = at_ + 2;
@@ -256,8 +256,6 @@ class Lexer {
              (isxdigit(static_cast<unsigned char>(source_[end])) != 0 || source_[end] == '_')) {
         ++end;
       }
-    } else {
-      end = SkipDigits(at_);
     }
     const std::string text = source_.substr(at_, end - at_);
     RW_ASSIGN(const std::optional<int64_t> value, ParseInt(text, 0));

@@ -27,7 +27,7 @@ Result<std::optional<std::string>> SpecialToken(const Json& config, std::string_
 Result<std::string> DefaultOf(const Json& list) {
   std::optional<std::string> found;
   std::string names;
-  RW_TRY(list.ForEachElement([&](size_t, Json entry) -> Status {
+  RW_TRY(list.ForEachElement([&](size_t, const Json& entry) -> Status {
     RW_ASSIGN(const Json name_field, entry.Get("name"));
     RW_ASSIGN(const std::string_view name, name_field.AsString());
     RW_ASSIGN(const Json text_field, entry.Get("template"));

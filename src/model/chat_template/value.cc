@@ -29,7 +29,7 @@ Result<Value> Convert(const Json& json, int depth);
 
 Result<Value> ConvertArray(const Json& json, int depth) {
   std::vector<Value> items;
-  RW_TRY(json.ForEachElement([&](size_t, Json element) -> Status {
+  RW_TRY(json.ForEachElement([&](size_t, const Json& element) -> Status {
     RW_ASSIGN(Value item, Convert(element, depth));
     items.push_back(std::move(item));
     return {};
@@ -39,7 +39,7 @@ Result<Value> ConvertArray(const Json& json, int depth) {
 
 Result<Value> ConvertObject(const Json& json, int depth) {
   auto dict = std::make_shared<Dict>();
-  RW_TRY(json.ForEachMember([&](std::string_view key, Json member) -> Status {
+  RW_TRY(json.ForEachMember([&](std::string_view key, const Json& member) -> Status {
     RW_ASSIGN(Value value, Convert(member, depth));
     return dict->Set(Value::String(std::string(key)), std::move(value), nullptr);
   }));
@@ -84,8 +84,9 @@ Value Value::List(std::vector<Value> items) {
 
 Value Value::Object(std::vector<std::pair<std::string, Value>> members) {
   auto dict = std::make_shared<Dict>();
-  for (auto& [key, value] : members) {
-    const Status set = dict->Set(String(std::move(key)), std::move(value), nullptr);
+  for (std::pair<std::string, Value>& member : members) {
+    const Status set =
+        dict->Set(String(std::move(member.first)), std::move(member.second), nullptr);
     RW_CHECK(set.has_value());  // strings are keys, and nothing is metered
   }
   RW_CHECK(dict->depth() <= kMaxValueDepth);
