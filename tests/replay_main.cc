@@ -22,6 +22,10 @@ void Replay(const std::filesystem::path& path) {
 int main(int argc, char** argv) {
   int count = 0;
   for (int i = 1; i < argc; ++i) {
+    if (!std::filesystem::exists(argv[i])) {
+      std::fprintf(stderr, "%s: no such file or folder\n", argv[i]);
+      return 1;
+    }
     if (std::filesystem::is_directory(argv[i])) {
       for (const auto& entry : std::filesystem::directory_iterator(argv[i])) {
         Replay(entry.path());

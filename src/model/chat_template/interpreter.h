@@ -136,7 +136,7 @@ class Interpreter::NestingGuard {
   NestingGuard& operator=(const NestingGuard&) = delete;
 
   Status Check() const {
-    constexpr int kMaxNesting = 1000;
+    constexpr int kMaxNesting = 600;
     if (interpreter_.nesting_ > kMaxNesting) {
       return Err("the template nests more than {} deep while it runs", kMaxNesting);
     }
