@@ -7,7 +7,7 @@ BUILD = build/$(PRESET)
 demo: deps-build
 	@cmake --preset release -DRW_TESTS=OFF -B build/demo >/dev/null
 	@cmake --build build/demo --target ropewalk
-	build/demo/ropewalk run models/tales-5m --prompt "Once upon a time" --max-tokens 160
+	build/demo/ropewalk run models/tales-5m --prompt "Once upon a time" --echo --max-tokens 160
 
 test: deps-build deps-test check
 	cmake --preset release

@@ -301,6 +301,7 @@ def main():
     add("--decay", type=float, default=0.6, help="share of the time")
     add("--loops", type=float, default=0.0, help="share of the time, at the end, that trains loops away")
     add("--loop-rows", type=int, default=1024, help="greedy continuations in such a step")
+    add("--loop-chunk", type=int, default=1024, help="how many of them at a time")
     add("--loop-steps", type=int, default=176, help="their length")
     add("--loop-weight", type=float, default=1.0)
     add("--vocab", type=int, default=4096)
@@ -368,10 +369,12 @@ def main():
             if looped is None:
                 save(model, os.path.join(args.out, "before_loops.safetensors"))
                 looped, reported = [], 0.0
-            with torch.autocast(device, torch.bfloat16):
-                extra, share = loop_loss(model, data, args.loop_rows, args.loop_steps)
-            (args.loop_weight * extra).backward()
-            looped.append(share.item())
+            chunks = args.loop_rows // args.loop_chunk
+            for _ in range(chunks):
+                with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+                    extra, share = loop_loss(model, data, args.loop_chunk, args.loop_steps)
+                (args.loop_weight / chunks * extra).backward()
+                looped.append(share.item())
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         for opt, _ in optimizers:
             opt.step()
