@@ -133,6 +133,7 @@ void Print(const Flags& flags, const ModelRunner& model, const std::vector<Run>&
   fmt::print("{} threads, batch {}, {} prompt + {} generated tokens, median of {} (min-max)\n",
              threads, flags.batch_size, flags.input_len, flags.output_len, runs.size());
   fmt::print("prompt    {:10.1f} tokens/s  ({:.1f}-{:.1f})\n", p.median, p.low, p.high);
+  if (generate.empty()) return;  // one token each: all of it was reading the prompt
   fmt::print("generate  {:10.1f} tokens/s  ({:.1f}-{:.1f})\n", g.median, g.low, g.high);
   fmt::print("step      {:10.3f} ms        ({:.3f}-{:.3f}), {:.1f} GB/s\n", ms.median, ms.low,
              ms.high, rate);

@@ -12,6 +12,7 @@
 #include "cli/model_flags.h"
 #include "engine/generate.h"
 #include "model/chat_prompt.h"
+#include "model/checkpoint.h"
 #include "model/tokenizer/tokenizer.h"
 
 namespace rw {
@@ -57,6 +58,16 @@ nlohmann::ordered_json ToJson(const Generation& g, const Tokenizer& tokenizer) {
           {"generated_tokens_per_s", g.generate_rate()}};
 }
 
+// Looked at only when the logits are broken: a scan of all weights would double the loading time.
+std::string BrokenWeights(const std::string& model_dir) {
+  const auto checkpoint = Checkpoint::Open(model_dir);
+  ThreadPool pool(AvailableCores());
+  const auto broken = checkpoint ? checkpoint->FindNonFinite(pool) : std::vector<NonFinite>();
+  if (broken.empty()) return "its weights are finite, so a value overflowed; try --dtype float32";
+  return fmt::format("{} of its weight tensors hold NaN or infinity, {} the first, {} times",
+                     broken.size(), broken[0].tensor, broken[0].count);
+}
+
 // What a run needs once the flags are read.
 struct Session {
   const Flags& flags;
@@ -72,8 +83,8 @@ struct Session {
               rw::Generate(engine, tokenizer, {std::move(prompt), flags.sampling},
                            flags.json ? std::function<void(std::string_view)>() : show));
     if (generation.finished == FinishReason::kError) {
-      return Err("the model gave no finite logits after {} tokens: are its weights broken?",
-                 generation.tokens.size());
+      return Err("the model gave no finite logits after {} tokens: {}", generation.tokens.size(),
+                 BrokenWeights(flags.model.model));
     }
     if (flags.json) {
       fmt::print("{}\n", ToJson(generation, tokenizer)
