@@ -25,7 +25,7 @@ struct Flags {
 Result<std::vector<int32_t>> Ids(const Json& line, std::string_view key) {
   std::vector<int32_t> ids;
   RW_ASSIGN(const Json list, line.Get(key));
-  RW_TRY(list.ForEachElement([&](size_t, Json value) -> Status {
+  RW_TRY(list.ForEachElement([&](size_t, const Json& value) -> Status {
     RW_ASSIGN(const int64_t id, value.AsInt());
     ids.push_back(static_cast<int32_t>(id));
     return {};

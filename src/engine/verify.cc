@@ -196,7 +196,7 @@ Result<VerifyReport> VerifyWith(const ModelConfig& config, std::shared_ptr<const
 }
 
 // Which precision of the rope frequencies comes closer to the recording, in float32 arithmetic.
-Result<DType> CloserRope(const ModelConfig& config, std::shared_ptr<const Weights> weights,
+Result<DType> CloserRope(const ModelConfig& config, const std::shared_ptr<const Weights>& weights,
                          const Golden& golden, const VerifyOptions& options, ThreadPool& pool) {
   DType closer = DType::kF32;
   double least = std::numeric_limits<double>::infinity();

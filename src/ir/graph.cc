@@ -21,6 +21,7 @@ Result<std::vector<ValueId>> Graph::AddNode(const OpDef& op, std::vector<ValueId
                                             std::vector<std::string> names, int layer) {
   RW_TRY(CheckAttrs(op, attrs));
   std::vector<Type> operands;
+  operands.reserve(in.size());
   for (const ValueId id : in) operands.push_back(type(id));
   RW_ASSIGN(std::vector<Type> results, InferResults(op, operands, attrs));
   if (results.size() != names.size()) {

@@ -178,10 +178,10 @@ Status CheckAttrs(const OpDef& op, const Attrs& attrs) {
                  fmt::join(def.values, ", "), *text);
     }
   }
-  for (const auto& [name, value] : attrs) {
+  for (const auto& attr : attrs) {
     if (std::none_of(op.attrs.begin(), op.attrs.end(),
-                     [&](const AttrDef& def) { return def.name == name; })) {
-      return Err("{}: unknown attribute {}", op.name, name);
+                     [&](const AttrDef& def) { return def.name == attr.first; })) {
+      return Err("{}: unknown attribute {}", op.name, attr.first);
     }
   }
   return {};

@@ -52,6 +52,7 @@ class Lowering {
 
   std::vector<Extent> Extents(const std::vector<Dim>& dims) {
     std::vector<Extent> extents;
+    extents.reserve(dims.size());
     for (const Dim& dim : dims) {
       extents.push_back(dim.is_symbol() ? Extent{0, Symbol(dim.symbol)} : Extent{dim.value, -1});
     }

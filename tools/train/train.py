@@ -357,7 +357,7 @@ def main():
         done = (now - began) / (end - began) if began else 0.0
         if done >= 1 or now > end:
             break
-        factor = min(1.0, (step + 1) / 100, max(done, 1e-4) / args.warmup if began else 1e-2,
+        factor = min(1.0, max(done, 1e-4) / args.warmup if began else 1e-2,
                      (1 - done) / args.decay)
         for opt, lr in optimizers:
             for group in opt.param_groups:
