@@ -45,6 +45,12 @@ struct OpDef {
   // Rows of operand `index` that one call reads where that is not all of them (a gather reads n
   // rows of a table of v), else -1. nullptr: everything in the signature moves once.
   int64_t (*rows_read)(int index, const DimNumber& dim) = nullptr;
+  // What a fused op stands for, as calls of smaller ops over its operands' names:
+  //   "q, k = rope(q, k, pos, cs) {layout}; kv = kv_write(k, v, slot, kv)"
+  // A name may be bound again; the results are the last bindings of the results' names. {layout}
+  // passes the attribute on; an operand left out is left out in the calls too.
+  // Empty: the op is not made of others. See ops/native.h.
+  std::string_view native = {};
 };
 
 // The result types of a call, by unification of the signature's variables with the operands' types.

@@ -6,9 +6,32 @@ namespace rw::ops {
 namespace {
 
 constexpr std::array kAll = {
-    &kEmbed,   &kGatherRows, &kScale,      &kAdd,        &kMul,    &kSilu,
-    &kGelu,    &kGeluTanh,   &kSoftcap,    &kRmsNorm,    &kLinear, &kRope,
-    &kKvWrite, &kAttention,  &kSplitHeads, &kMergeHeads, &kSlice,
+    &kEmbed,
+    &kGatherRows,
+    &kScale,
+    &kAdd,
+    &kMul,
+    &kSilu,
+    &kGelu,
+    &kGeluTanh,
+    &kSoftcap,
+    &kRmsNorm,
+    &kLinear,
+    &kRope,
+    &kKvWrite,
+    &kAttention,
+    &kSiluMul,
+    &kGeluMul,
+    &kGeluTanhMul,
+    &kAddRmsNorm,
+    &kLinear2,
+    &kLinear3,
+    &kRopeKvWrite,
+    &kQkNormRope,
+    &kQkNormRopeKvWrite,
+    &kSplitHeads,
+    &kMergeHeads,
+    &kSlice,
 };
 
 }  // namespace

@@ -20,6 +20,9 @@ extern const OpDef kScale, kAdd, kMul, kSilu, kGelu, kGeluTanh, kSoftcap, kRmsNo
 extern const OpDef kLinear;
 // Position and cache.
 extern const OpDef kRope, kKvWrite, kAttention;
+// Fused: each equals its native composition bit for bit.
+extern const OpDef kSiluMul, kGeluMul, kGeluTanhMul, kAddRmsNorm, kLinear2, kLinear3;
+extern const OpDef kRopeKvWrite, kQkNormRope, kQkNormRopeKvWrite;
 // Views.
 extern const OpDef kSplitHeads, kMergeHeads, kSlice;
 

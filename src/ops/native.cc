@@ -1,0 +1,130 @@
+#include "ops/native.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <map>
+
+#include "ir/graph_copy.h"
+#include "ops/ops.h"
+
+namespace rw::ops {
+namespace {
+
+std::string_view Trim(std::string_view s) {
+  while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
+  while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
+  return s;
+}
+
+std::vector<std::string_view> Split(std::string_view s, char at) {
+  std::vector<std::string_view> parts;
+  while (!Trim(s).empty()) {
+    const size_t end = s.find(at);
+    parts.push_back(Trim(s.substr(0, end)));
+    s = end == std::string_view::npos ? std::string_view{} : s.substr(end + 1);
+  }
+  return parts;
+}
+
+// One call of a composition: "q, k = rope(q, k, pos, cs) {layout}".
+struct Line {
+  std::vector<std::string_view> out;
+  const OpDef* op = nullptr;
+  std::vector<std::string_view> in;
+  std::vector<std::string_view> attrs;
+};
+
+Result<Line> ParseLine(std::string_view text) {
+  const size_t equals = text.find(" = ");
+  const size_t open = text.find('(');
+  const size_t close = text.find(')');
+  if (equals == std::string_view::npos || open == std::string_view::npos ||
+      close == std::string_view::npos || open < equals || close < open) {
+    return Err("expected 'results = op(operands) {{attributes}}', found '{}'", text);
+  }
+  Line line;
+  line.out = Split(text.substr(0, equals), ',');
+  line.op = Find(Trim(text.substr(equals + 3, open - equals - 3)));
+  if (line.op == nullptr) return Err("unknown op in '{}'", text);
+  line.in = Split(text.substr(open + 1, close - open - 1), ',');
+  std::string_view attrs = Trim(text.substr(close + 1));
+  if (!attrs.empty()) {
+    if (attrs.front() != '{' || attrs.back() != '}') return Err("expected '{{...}}' in '{}'", text);
+    line.attrs = Split(attrs.substr(1, attrs.size() - 2), ',');
+  }
+  return line;
+}
+
+class Expander {
+ public:
+  explicit Expander(const Graph& from) : from_(from), copy_(from) {}
+
+  Result<Graph> Run(const std::function<bool(const Node&)>& expand) {
+    for (const Node& node : from_.nodes()) {
+      RW_TRY(!node.op->native.empty() && expand(node) ? Expand(node) : copy_.Copy(node));
+    }
+    return copy_.Finish();
+  }
+
+ private:
+  Status Expand(const Node& node) {
+    const Signature& signature = node.op->signature;
+    std::map<std::string_view, ValueId> bound;
+    for (size_t i = 0; i < node.in.size(); ++i) {
+      bound[signature.in[i].name] = copy_.Moved(node.in[i]);
+    }
+    for (const std::string_view text : Split(node.op->native, ';')) {
+      auto done = Call(node, text, bound);
+      if (!done) return Err("native of {}: {}", node.op->name, done.error().message);
+    }
+    for (size_t i = 0; i < node.out.size(); ++i) {
+      const auto it = bound.find(signature.out[i].name);
+      if (it == bound.end()) {
+        return Err("native of {}: no result {}", node.op->name, signature.out[i].name);
+      }
+      copy_.Bind(node.out[i], it->second);
+    }
+    return {};
+  }
+
+  Status Call(const Node& node, std::string_view text, std::map<std::string_view, ValueId>& bound) {
+    RW_ASSIGN(const Line line, ParseLine(text));
+    std::vector<ValueId> in;
+    for (const std::string_view name : line.in) {
+      const auto it = bound.find(name);
+      if (it != bound.end()) in.push_back(it->second);  // else an operand that was left out
+    }
+    Attrs attrs;
+    for (const std::string_view name : line.attrs) {
+      const AttrValue* value = node.attrs.Find(name);
+      if (value == nullptr) return Err("no attribute {}", name);
+      attrs.Set(name, *value);
+    }
+    std::vector<std::string> names;
+    for (const std::string_view name : line.out) names.push_back(NewName(node, name));
+    RW_ASSIGN(const std::vector<ValueId> out,
+              copy_.to().AddNode(*line.op, std::move(in), std::move(attrs), std::move(names),
+                                 node.layer));
+    if (out.size() != line.out.size()) return Err("wrong number of results in '{}'", text);
+    for (size_t i = 0; i < out.size(); ++i) bound[line.out[i]] = out[i];
+    return {};
+  }
+
+  // The node's first result says where it came from.
+  std::string NewName(const Node& node, std::string_view name) {
+    return fmt::format("{}.native{}.{}", from_.value(node.out[0]).name, fresh_++, name);
+  }
+
+  const Graph& from_;
+  GraphCopy copy_;
+  int fresh_ = 0;
+};
+
+}  // namespace
+
+Result<Graph> ExpandNative(const Graph& graph, const std::function<bool(const Node&)>& expand) {
+  return Expander(graph).Run(expand);
+}
+
+}  // namespace rw::ops

@@ -1,0 +1,15 @@
+// Fused ops written out as the ops they stand for.
+#pragma once
+
+#include <functional>
+
+#include "base/status.h"
+#include "ir/graph.h"
+
+namespace rw::ops {
+
+// The graph with each call for which `expand` says so, and that has a native composition, replaced
+// by the calls of that composition. An error names a composition that does not fit its signature.
+Result<Graph> ExpandNative(const Graph& graph, const std::function<bool(const Node&)>& expand);
+
+}  // namespace rw::ops
