@@ -6,6 +6,10 @@ std::string_view Name(Device device) {
   switch (device) {
     case Device::kCpu:
       return "cpu";
+    case Device::kCuda:
+      return "cuda";
+    case Device::kRocm:
+      return "rocm";
   }
   return "?";
 }

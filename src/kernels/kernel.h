@@ -16,7 +16,7 @@
 
 namespace rw {
 
-enum class Device : uint8_t { kCpu };
+enum class Device : uint8_t { kCpu, kCuda, kRocm };
 std::string_view Name(Device device);
 
 // One call of a kernel. Operands and results stand in the order of the op's signature

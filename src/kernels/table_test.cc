@@ -11,9 +11,12 @@ TEST(KernelTable, EveryOpHasOneReferenceRow) {
   for (const KernelRow& row : KernelTable()) {
     if (row.provider == "reference") reference.insert(row.op);
   }
-  EXPECT_THAT(reference, ::testing::ElementsAre("add", "attention", "embed", "gather_rows", "gelu",
-                                                "gelu_tanh", "kv_write", "linear", "mul",
-                                                "rms_norm", "rope", "scale", "silu", "softcap"));
+  EXPECT_THAT(reference,
+              ::testing::ElementsAre("add", "add_rms_norm", "attention", "embed", "gather_rows",
+                                     "gelu", "gelu_mul", "gelu_tanh", "gelu_tanh_mul", "kv_write",
+                                     "linear", "linear2", "linear3", "mul", "qk_norm_rope",
+                                     "qk_norm_rope_kv_write", "rms_norm", "rope", "rope_kv_write",
+                                     "scale", "silu", "silu_mul", "softcap"));
 }
 
 TEST(KernelTable, RowsAreUniqueAndEveryOtherProviderHasAReference) {
@@ -57,6 +60,19 @@ TEST(FindKernel, HoldsTypesAgainstTheSignature) {
   EXPECT_TRUE(accepts("kv_write", {bf16, bf16, i32}, {}));
   EXPECT_TRUE(accepts("attention", {f32, i32, i32, i32}, {f32}));
   EXPECT_FALSE(accepts("attention", {f32, i32, i32, i32}, {bf16}));
+  EXPECT_TRUE(accepts("silu_mul", {bf16, bf16}, {bf16}));
+  EXPECT_TRUE(accepts("add_rms_norm", {bf16, bf16, f32}, {bf16, bf16}));
+  EXPECT_FALSE(accepts("add_rms_norm", {bf16, bf16, f32}, {bf16, f32}));
+  EXPECT_TRUE(accepts("linear2", {f32, bf16, f32}, {f32, f32}));
+  EXPECT_TRUE(accepts("linear2", {f32, bf16, f32, bf16}, {f32, f32}));
+  EXPECT_FALSE(accepts("linear2", {f32, bf16, f32, bf16, bf16, bf16}, {f32, f32}));
+  EXPECT_FALSE(accepts("linear2", {f32, bf16}, {f32, f32}));
+  EXPECT_FALSE(accepts("linear3", {f32, bf16, bf16}, {f32, f32, f32}));
+  EXPECT_TRUE(accepts("linear3", {f32, bf16, bf16, f32, f32, f32, f32}, {f32, f32, f32}));
+  EXPECT_TRUE(accepts("rope_kv_write", {bf16, bf16, bf16, i32, f32, i32}, {bf16}));
+  EXPECT_FALSE(accepts("rope_kv_write", {bf16, bf16, bf16, i32, bf16, i32}, {bf16}));
+  EXPECT_TRUE(accepts("qk_norm_rope", {bf16, bf16, f32, bf16, i32, f32}, {bf16, bf16}));
+  EXPECT_TRUE(accepts("qk_norm_rope_kv_write", {f32, f32, f32, bf16, f32, i32, f32, i32}, {f32}));
 }
 
 }  // namespace

@@ -33,6 +33,38 @@ NormStyle ParseNormStyle(const std::string& style) {
   return NormStyle::kLlama;
 }
 
+// Attributes of any op that normalises.
+template <class Args>
+void ReadNormAttrs(const KernelCall& call, Args& args) {
+  args.eps = static_cast<float>(call.attrs.Float("eps"));
+  args.style = ParseNormStyle(call.attrs.String("style"));
+}
+
+void CheckWritable(const TensorView& k, const TensorView& v, const TensorView& slot,
+                   const KvLayerView& kv) {
+  CheckRank(k, 3);
+  CheckSameShape(k, v);
+  RW_CHECK(k.rows() == slot.rows());
+  RW_CHECK(k.dims[1] == kv.heads && k.dims[2] == kv.head_dim, "[{},{}] into a cache of [{},{}]",
+           k.dims[1], k.dims[2], kv.heads, kv.head_dim);
+}
+
+// Checks what a rotation needs and reads its attributes.
+void CheckTurnable(const KernelCall& call, RopeArgs& args) {
+  CheckRank(args.q, 3);
+  CheckRank(args.k, 3);
+  CheckRank(args.cs, 2);
+  CheckSameShape(args.q, args.q_out);
+  args.d = args.q.dims[2];
+  args.rotated = args.cs.dims[1];
+  RW_CHECK(args.q.rows() == args.pos.rows() && args.k.rows() == args.pos.rows());
+  RW_CHECK(args.k.dims[2] == args.d && args.rotated % 2 == 0 && args.rotated <= args.d,
+           "{} of {} elements turn", args.rotated, args.d);
+  const std::string& layout = call.attrs.String("layout");
+  RW_CHECK(layout == "half" || layout == "interleaved", "rope layout {}", layout);
+  args.layout = layout == "half" ? RopeLayout::kHalf : RopeLayout::kInterleaved;
+}
+
 // Whether `types` has this form, `T` standing for one float type, 'F' for any, 'I' for i32.
 bool Matches(std::span<const DType> types, std::string_view form, DType t) {
   if (types.size() != form.size()) return false;
@@ -51,6 +83,11 @@ bool Matches(const KernelTypes& types, std::string_view in, std::string_view out
                   : t_out != out.npos ? types.out[t_out]
                                       : DType::kF32;
   return Matches(types.in, in, t) && Matches(types.out, out, t);
+}
+
+// As much of the form as there are operands: trailing ones may be left out.
+std::string_view FirstOf(std::string_view form, const KernelTypes& types) {
+  return form.substr(0, types.in.size());
 }
 
 }  // namespace
@@ -86,57 +123,75 @@ GatherRowsArgs ReadGatherRows(const KernelCall& call) {
 KvWriteArgs ReadKvWrite(const KernelCall& call) {
   CheckCounts(call, 3, 0);
   const KvWriteArgs args{call.in[0], call.in[1], call.in[2], Kv(call)};
-  CheckRank(args.k, 3);
-  CheckSameShape(args.k, args.v);
-  RW_CHECK(args.k.rows() == args.slot.rows());
-  RW_CHECK(args.k.dims[1] == args.kv.heads && args.k.dims[2] == args.kv.head_dim,
-           "[{},{}] into a cache of [{},{}]", args.k.dims[1], args.k.dims[2], args.kv.heads,
-           args.kv.head_dim);
+  CheckWritable(args.k, args.v, args.slot, args.kv);
   return args;
 }
 
 NormArgs ReadNorm(const KernelCall& call) {
-  CheckCounts(call, 2, 1);
-  NormArgs args{call.in[0], call.in[1], call.out[0]};
+  const bool adds = call.out.size() == 2;
+  CheckCounts(call, adds ? 3 : 2, adds ? 2 : 1);
+  NormArgs args{call.in[0], call.in.back(), call.out.back()};
   CheckSameShape(args.x, args.y);
+  if (adds) {
+    args.add = &call.in[1];
+    args.sum = &call.out[0];
+    CheckSameShape(args.x, *args.add);
+    CheckSameShape(args.x, *args.sum);
+  }
   CheckRank(args.w, 1);
   args.h = args.w.dims[0];
   RW_CHECK(args.h > 0 && args.x.width() % args.h == 0, "rows of {} in {}", args.x.width(), args.h);
-  args.eps = static_cast<float>(call.attrs.Float("eps"));
-  args.style = ParseNormStyle(call.attrs.String("style"));
+  ReadNormAttrs(call, args);
   return args;
 }
 
-LinearArgs ReadLinear(const KernelCall& call) {
-  CheckCounts(call, call.in.size() == 3 ? 3 : 2, 1);
-  LinearArgs args{call.in[0], call.in[1], call.out[0]};
-  if (call.in.size() == 3) args.bias = &call.in[2];
-  CheckRank(args.w, 2);
-  args.n = args.x.rows();
-  args.k = args.w.dims[1];
-  args.m = args.w.dims[0];
-  RW_CHECK(args.x.width() == args.k, "x of {}, w of {}", args.x.width(), args.k);
-  RW_CHECK(args.y.rows() == args.n && args.y.width() == args.m);
-  RW_CHECK(args.bias == nullptr || (args.bias->rank == 1 && args.bias->dims[0] == args.m));
-  return args;
+std::vector<LinearArgs> ReadLinear(const KernelCall& call) {
+  const size_t count = call.out.size();
+  RW_CHECK(count > 0 && call.in.size() > count && call.in.size() <= 1 + 2 * count,
+           "{} operands and {} results", call.in.size(), count);
+  std::vector<LinearArgs> products;
+  for (size_t i = 0; i < count; ++i) {
+    LinearArgs args{call.in[0], call.in[1 + i], call.out[i]};
+    if (1 + count + i < call.in.size()) args.bias = &call.in[1 + count + i];
+    CheckRank(args.w, 2);
+    args.n = args.x.rows();
+    args.k = args.w.dims[1];
+    args.m = args.w.dims[0];
+    RW_CHECK(args.x.width() == args.k, "x of {}, w of {}", args.x.width(), args.k);
+    RW_CHECK(args.y.rows() == args.n && args.y.width() == args.m);
+    RW_CHECK(args.bias == nullptr || (args.bias->rank == 1 && args.bias->dims[0] == args.m));
+    products.push_back(args);
+  }
+  return products;
 }
 
 RopeArgs ReadRope(const KernelCall& call) {
-  CheckCounts(call, 4, 2);
-  RopeArgs args{call.in[0], call.in[1], call.in[2], call.in[3], call.out[0], call.out[1]};
-  CheckRank(args.q, 3);
-  CheckRank(args.k, 3);
-  CheckRank(args.cs, 2);
-  CheckSameShape(args.q, args.q_out);
-  CheckSameShape(args.k, args.k_out);
-  args.rotated = args.cs.dims[1];
-  RW_CHECK(args.q.rows() == args.pos.rows() && args.k.rows() == args.pos.rows());
-  RW_CHECK(
-      args.q.dims[2] == args.k.dims[2] && args.rotated % 2 == 0 && args.rotated <= args.q.dims[2],
-      "{} of {} elements turn", args.rotated, args.q.dims[2]);
-  const std::string& layout = call.attrs.String("layout");
-  RW_CHECK(layout == "half" || layout == "interleaved", "rope layout {}", layout);
-  args.layout = layout == "half" ? RopeLayout::kHalf : RopeLayout::kInterleaved;
+  const bool writes = call.out.size() == 1;
+  const bool norms = call.in.size() == (writes ? 8 : 6);
+  CheckCounts(call, 4 + (norms ? 2 : 0) + (writes ? 2 : 0), writes ? 1 : 2);
+  const TensorView* next = call.in.data();
+  RopeArgs args{.q = next[0], .k = next[1], .q_out = call.out[0]};
+  next += 2;
+  if (writes) args.v = next++;
+  if (norms) args.qw = next++, args.kw = next++;
+  args.pos = *next++;
+  args.cs = *next++;
+  if (writes) {
+    args.slot = next;
+    args.kv = &Kv(call);
+    CheckWritable(args.k, *args.v, *args.slot, *args.kv);
+  } else {
+    args.k_out = &call.out[1];
+    CheckSameShape(args.k, *args.k_out);
+  }
+  CheckTurnable(call, args);
+  if (norms) {
+    for (const TensorView* w : {args.qw, args.kw}) {
+      RW_CHECK(w->rank == 1 && w->dims[0] == args.d, "a norm of {} for heads of {}", w->dims[0],
+               args.d);
+    }
+    ReadNormAttrs(call, args);
+  }
   return args;
 }
 
@@ -173,12 +228,28 @@ bool AcceptsKvWrite(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TTI", "") && IsFloat(types.kv);
 }
 bool AcceptsNorm(const KernelTypes& types, const Attrs&) { return Matches(types, "TF", "T"); }
+bool AcceptsAddNorm(const KernelTypes& types, const Attrs&) { return Matches(types, "TTF", "TT"); }
 bool AcceptsLinear(const KernelTypes& types, const Attrs&) {
   if (!Matches(types, "TF", "F") && !Matches(types, "TFF", "F")) return false;
   return types.out[0] == types.in[0] || types.out[0] == DType::kF32;
 }
+bool AcceptsLinear2(const KernelTypes& types, const Attrs&) {
+  return types.in.size() >= 3 && Matches(types, FirstOf("TFFFF", types), "TT");
+}
+bool AcceptsLinear3(const KernelTypes& types, const Attrs&) {
+  return types.in.size() >= 4 && Matches(types, FirstOf("TFFFFFF", types), "TTT");
+}
 bool AcceptsRope(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TTIF", "TT") && types.in[3] == DType::kF32;
+}
+bool AcceptsRopeKvWrite(const KernelTypes& types, const Attrs&) {
+  return Matches(types, "TTTIFI", "T") && types.in[4] == DType::kF32 && IsFloat(types.kv);
+}
+bool AcceptsQkNormRope(const KernelTypes& types, const Attrs&) {
+  return Matches(types, "TTFFIF", "TT") && types.in[5] == DType::kF32;
+}
+bool AcceptsQkNormRopeKvWrite(const KernelTypes& types, const Attrs&) {
+  return Matches(types, "TTTFFIFI", "T") && types.in[6] == DType::kF32 && IsFloat(types.kv);
 }
 bool AcceptsAttention(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TIII", "T") && IsFloat(types.kv);

@@ -1,6 +1,9 @@
 // What each op's kernels take, read from a KernelCall once and checked once. Both CPU providers
 // start here, so they agree on signatures; the Accepts functions are the type side of the same.
+// A fused op is its family's kernel with one step more: its operands are the optional members.
 #pragma once
+
+#include <vector>
 
 #include "kernels/kernel.h"
 
@@ -25,6 +28,10 @@ struct KvWriteArgs {  // (k T[n,hk,d], v T[n,hk,d], slot i32[n]), kv
 enum class NormStyle : uint8_t { kLlama, kGemma, kOlmo };
 struct NormArgs {  // (x T[*,h], w W[h]) -> T[*,h]
   TensorView x, w, y;
+  // add_rms_norm: sum = x + *add is stored and normalised in place of x. sum may lie in x, y in
+  // add.
+  const TensorView* add = nullptr;
+  const TensorView* sum = nullptr;
   int64_t h = 0;
   float eps = 0;
   NormStyle style = NormStyle::kLlama;
@@ -36,9 +43,27 @@ struct LinearArgs {  // (x T[n,k], w W[m,k], optional b W2[m]) -> T or f32 [n,m]
 };
 enum class RopeLayout : uint8_t { kHalf, kInterleaved };
 struct RopeArgs {  // (q T[n,hq,d], k T[n,hk,d], pos i32[n], cs f32[m,r]) -> q, k
-  TensorView q, k, pos, cs, q_out, k_out;
+  TensorView q, k, pos, cs, q_out;
+  const TensorView* k_out = nullptr;  // null where k goes into the cache
+  int64_t d = 0;
   int64_t rotated = 0;  // r: the leading elements of a head that turn
   RopeLayout layout = RopeLayout::kHalf;
+  // qk_norm_*: weights of the heads' rms_norm, W[d] each.
+  const TensorView* qw = nullptr;
+  const TensorView* kw = nullptr;
+  float eps = 0;
+  NormStyle style = NormStyle::kLlama;
+  // *_kv_write: v T[n,hk,d], slot i32[n] and the cache that takes k and v. k and v are read only.
+  const TensorView* v = nullptr;
+  const TensorView* slot = nullptr;
+  const KvLayerView* kv = nullptr;
+
+  // The angles of row i.
+  const float* Angles(int64_t i) const {
+    const int64_t p = *pos.row<const int32_t>(i);
+    RW_CHECK(p >= 0 && p < cs.rows(), "position {} of {}", p, cs.rows());
+    return cs.row<const float>(p);
+  }
 };
 struct AttentionArgs {  // (q T[n,hq,d], qstart i32[s+1], len i32[s], table i32[s,p]), kv -> T
   TensorView q, qstart, len, table, y;
@@ -62,8 +87,10 @@ BinaryArgs ReadBinary(const KernelCall& call);
 EmbedArgs ReadEmbed(const KernelCall& call);
 GatherRowsArgs ReadGatherRows(const KernelCall& call);
 KvWriteArgs ReadKvWrite(const KernelCall& call);
-NormArgs ReadNorm(const KernelCall& call);
-LinearArgs ReadLinear(const KernelCall& call);
+NormArgs ReadNorm(const KernelCall& call);  // rms_norm and add_rms_norm
+// linear, linear2 and linear3: one of each result, all of the same x.
+std::vector<LinearArgs> ReadLinear(const KernelCall& call);
+// rope, rope_kv_write, qk_norm_rope and qk_norm_rope_kv_write, told apart by what they bring.
 RopeArgs ReadRope(const KernelCall& call);
 AttentionArgs ReadAttention(const KernelCall& call);
 
@@ -73,8 +100,14 @@ bool AcceptsEmbed(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsGatherRows(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsKvWrite(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsNorm(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsAddNorm(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsLinear(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsLinear2(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsLinear3(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsRope(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsRopeKvWrite(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsQkNormRope(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsQkNormRopeKvWrite(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsAttention(const KernelTypes& types, const Attrs& attrs);
 
 }  // namespace rw

@@ -4,22 +4,10 @@
 namespace rw {
 namespace {
 
+using testing::Angles;
 using testing::ForEachTarget;
 using testing::RunOp;
 using testing::Tensor;
-
-// Angles of `positions` positions for r elements: cosines, then sines.
-Tensor Angles(int64_t positions, int64_t r) {
-  Tensor cs(DType::kF32, {positions, r}, 3);
-  for (int64_t p = 0; p < positions; ++p) {
-    for (int64_t i = 0; i < r / 2; ++i) {
-      const double angle = static_cast<double>(p) * std::pow(10000.0, -2.0 * i / r);
-      cs.Set(p, i, static_cast<float>(std::cos(angle)));
-      cs.Set(p, r / 2 + i, static_cast<float>(std::sin(angle)));
-    }
-  }
-  return cs;
-}
 
 TEST(Rope, TurnsPairsByTheirLayout) {
   const Tensor pos = Tensor::Ints({3});

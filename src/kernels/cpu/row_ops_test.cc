@@ -4,6 +4,7 @@
 namespace rw {
 namespace {
 
+using testing::Cache;
 using testing::ForEachTarget;
 using testing::RunOp;
 using testing::Tensor;
@@ -71,18 +72,6 @@ TEST(GatherRows, TakesTheNamedRows) {
   EXPECT_TRUE(y.SameRow(0, x, 5) && y.SameRow(1, x, 0) && y.SameRow(2, x, 5));
   EXPECT_TRUE(y.CanariesLive());
 }
-
-// A cache of `pages` pages, [pages, hk, 16, d] or [pages, 16, hk, d], all poison.
-struct Cache {
-  Cache(DType dtype, int64_t pages, int64_t heads, int64_t d, bool tokens_first)
-      : k(dtype, {pages, heads * kPageSize * d}), v(dtype, {pages, heads * kPageSize * d}) {
-    view = {k.view().data, v.view().data, dtype, pages, heads, d, heads * kPageSize * d};
-    view.head_stride = tokens_first ? d : kPageSize * d;
-    view.token_stride = tokens_first ? heads * d : d;
-  }
-  Tensor k, v;
-  KvLayerView view;
-};
 
 TEST(KvWrite, WritesItsSlotsAndNothingElse) {
   ForEachTarget([] {

@@ -116,6 +116,31 @@ class Tensor {
   TensorView view_;
 };
 
+// A cache of `pages` pages, [pages, hk, 16, d] or [pages, 16, hk, d], all poison.
+struct Cache {
+  Cache(DType dtype, int64_t pages, int64_t heads, int64_t d, bool tokens_first)
+      : k(dtype, {pages, heads * kPageSize * d}), v(dtype, {pages, heads * kPageSize * d}) {
+    view = {k.view().data, v.view().data, dtype, pages, heads, d, heads * kPageSize * d};
+    view.head_stride = tokens_first ? d : kPageSize * d;
+    view.token_stride = tokens_first ? heads * d : d;
+  }
+  Tensor k, v;
+  KvLayerView view;
+};
+
+// Angles of `positions` positions for r elements: cosines, then sines.
+inline Tensor Angles(int64_t positions, int64_t r) {
+  Tensor cs(DType::kF32, {positions, r}, 3);
+  for (int64_t p = 0; p < positions; ++p) {
+    for (int64_t i = 0; i < r / 2; ++i) {
+      const double angle = static_cast<double>(p) * std::pow(10000.0, -2.0 * i / r);
+      cs.Set(p, i, static_cast<float>(std::cos(angle)));
+      cs.Set(p, r / 2 + i, static_cast<float>(std::sin(angle)));
+    }
+  }
+  return cs;
+}
+
 // Runs `op` of one provider on the operands.
 inline void RunOp(std::string_view op, std::string_view provider, std::vector<TensorView> in,
                   std::vector<TensorView> out, const Attrs& attrs = {}, int threads = 1,
@@ -140,6 +165,12 @@ inline void ForEachTarget(const std::function<void()>& body) {
     body();
   }
   hwy::SetSupportedTargetsForTest(0);
+}
+
+// Calls body with the name of each provider, for the vectors once on each target.
+inline void ForEachProvider(const std::function<void(std::string_view provider)>& body) {
+  body("reference");
+  ForEachTarget([&] { body("simd"); });
 }
 
 // |a - b| <= bound(row, i) + the step that one rounding to the type can make of it.

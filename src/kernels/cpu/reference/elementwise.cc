@@ -33,6 +33,14 @@ void ForEachPair(const KernelCall& call, const Fn& fn) {
   });
 }
 
+// y = act(gate) * up, the activation rounded as if it had been stored.
+template <class Fn>
+void Gated(const KernelCall& call, const Fn& act) {
+  WithFloatType(call.out[0].dtype, [&]<class T>(T) {
+    ForEachPair(call, [&](float gate, float up) { return ToFloat(RoundTo<T>(act(gate))) * up; });
+  });
+}
+
 constexpr KernelRow kRows[] = {
     {"add", Device::kCpu, kProvider, AcceptsBinary, Add},
     {"mul", Device::kCpu, kProvider, AcceptsBinary, Mul},
@@ -41,6 +49,9 @@ constexpr KernelRow kRows[] = {
     {"gelu", Device::kCpu, kProvider, AcceptsUnary, Gelu},
     {"gelu_tanh", Device::kCpu, kProvider, AcceptsUnary, GeluTanh},
     {"softcap", Device::kCpu, kProvider, AcceptsUnary, Softcap},
+    {"silu_mul", Device::kCpu, kProvider, AcceptsBinary, SiluMul},
+    {"gelu_mul", Device::kCpu, kProvider, AcceptsBinary, GeluMul},
+    {"gelu_tanh_mul", Device::kCpu, kProvider, AcceptsBinary, GeluTanhMul},
 };
 
 }  // namespace
@@ -67,6 +78,16 @@ void GeluTanh(const KernelCall& call) {
 void Softcap(const KernelCall& call) {
   const auto cap = static_cast<float>(call.attrs.Float("cap"));
   ForEach(call, [cap](float x) { return rw::Softcap(x, cap); });
+}
+
+void SiluMul(const KernelCall& call) {
+  Gated(call, [](float x) { return rw::Silu(x); });
+}
+void GeluMul(const KernelCall& call) {
+  Gated(call, [](float x) { return rw::Gelu(x); });
+}
+void GeluTanhMul(const KernelCall& call) {
+  Gated(call, [](float x) { return rw::GeluTanh(x); });
 }
 
 std::span<const KernelRow> ElementwiseRows() { return kRows; }

@@ -38,6 +38,13 @@ inline void WriteRow(const TensorView& y, int64_t i, const std::vector<float>& r
   FromFloats(y.dtype, row.data(), y.width(), RowBytes(y, i));
 }
 
+// Each number as it would be after being stored as t.
+inline void RoundRow(DType t, std::vector<float>& row) {
+  WithFloatType(t, [&]<class T>(T) {
+    for (float& x : row) x = ToFloat(RoundTo<T>(x));
+  });
+}
+
 // All elements of a rank-1 tensor.
 inline std::vector<float> ReadVector(const TensorView& x) {
   RW_CHECK(x.rank == 1);

@@ -23,29 +23,40 @@ float Dot(const float* x, const float* w, int64_t k) {
   return sums[0];
 }
 
-constexpr KernelRow kRows[] = {{"linear", Device::kCpu, kProvider, AcceptsLinear, Linear}};
+// Column j of y, which is row j of w.
+void MultiplyRow(const LinearArgs& args, const std::vector<float>& x,
+                 const std::vector<float>& bias, int64_t j) {
+  const auto y_size = static_cast<int64_t>(SizeOf(args.y.dtype));
+  const std::vector<float> w = ReadRow(args.w, j);
+  for (int64_t i = 0; i < args.n; ++i) {
+    float sum = Dot(x.data() + i * args.k, w.data(), args.k);
+    if (!bias.empty()) sum += bias[j];
+    FromFloats(args.y.dtype, &sum, 1, RowBytes(args.y, i) + j * y_size);
+  }
+}
+
+constexpr KernelRow kRows[] = {
+    {"linear", Device::kCpu, kProvider, AcceptsLinear, Linear},
+    {"linear2", Device::kCpu, kProvider, AcceptsLinear2, Linear},
+    {"linear3", Device::kCpu, kProvider, AcceptsLinear3, Linear},
+};
 
 }  // namespace
 
 void Linear(const KernelCall& call) {
-  const LinearArgs args = ReadLinear(call);
-  std::vector<float> x(args.n * args.k);
-  for (int64_t i = 0; i < args.n; ++i) {
-    ToFloats(args.x.dtype, RowBytes(args.x, i), args.k, x.data() + i * args.k);
+  const std::vector<LinearArgs> products = ReadLinear(call);
+  const LinearArgs& any = products.front();  // x is the same for all
+  std::vector<float> x(any.n * any.k);
+  for (int64_t i = 0; i < any.n; ++i) {
+    ToFloats(any.x.dtype, RowBytes(any.x, i), any.k, x.data() + i * any.k);
   }
-  const auto y_size = static_cast<int64_t>(SizeOf(args.y.dtype));
-  std::vector<float> bias;
-  if (args.bias != nullptr) bias = ReadVector(*args.bias);
-  call.pool.ParallelFor(args.m, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; ++j) {
-      const std::vector<float> w = ReadRow(args.w, j);
-      for (int64_t i = 0; i < args.n; ++i) {
-        float sum = Dot(x.data() + i * args.k, w.data(), args.k);
-        if (!bias.empty()) sum += bias[j];
-        FromFloats(args.y.dtype, &sum, 1, RowBytes(args.y, i) + j * y_size);
-      }
-    }
-  });
+  for (const LinearArgs& args : products) {
+    std::vector<float> bias;
+    if (args.bias != nullptr) bias = ReadVector(*args.bias);
+    call.pool.ParallelFor(args.m, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin; j < end; ++j) MultiplyRow(args, x, bias, j);
+    });
+  }
 }
 
 std::span<const KernelRow> LinearRows() { return kRows; }

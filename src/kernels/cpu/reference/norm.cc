@@ -1,12 +1,22 @@
 #include "kernels/cpu/args.h"
-#include "kernels/cpu/reference/float_rows.h"
 #include "kernels/cpu/reference/reference.h"
-#include "kernels/cpu/scalar_math.h"
+#include "kernels/cpu/reference/row_steps.h"
 
 namespace rw::reference {
 namespace {
 
-constexpr KernelRow kRows[] = {{"rms_norm", Device::kCpu, kProvider, AcceptsNorm, RmsNorm}};
+// x + *args.add as it is stored in *args.sum.
+void AddRow(const NormArgs& args, int64_t i, std::vector<float>& x) {
+  const std::vector<float> add = ReadRow(*args.add, i);
+  for (size_t j = 0; j < x.size(); ++j) x[j] += add[j];
+  RoundRow(args.x.dtype, x);
+  WriteRow(*args.sum, i, x);
+}
+
+constexpr KernelRow kRows[] = {
+    {"rms_norm", Device::kCpu, kProvider, AcceptsNorm, RmsNorm},
+    {"add_rms_norm", Device::kCpu, kProvider, AcceptsAddNorm, RmsNorm},
+};
 
 }  // namespace
 
@@ -16,14 +26,8 @@ void RmsNorm(const KernelCall& call) {
   call.pool.ParallelFor(args.x.rows(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       std::vector<float> row = ReadRow(args.x, i);
-      for (auto x = row.begin(); x != row.end(); x += args.h) {
-        const float factor = NormFactor(SumSquares(&*x, args.h), args.h, args.eps);
-        WithFloatType(args.y.dtype, [&]<class T>(T) {
-          for (int64_t j = 0; j < args.h; ++j) {
-            x[j] = NormElement<T>(args.style, x[j], factor, w[j]);
-          }
-        });
-      }
+      if (args.add != nullptr) AddRow(args, i, row);
+      NormRow(args.style, args.eps, args.y.dtype, w, row);
       WriteRow(args.y, i, row);
     }
   });

@@ -10,14 +10,16 @@ namespace rw::reference {
 
 inline constexpr std::string_view kProvider = "reference";
 
-std::span<const KernelRow> ElementwiseRows();  // add, mul, scale, silu, gelu, gelu_tanh, softcap
-std::span<const KernelRow> RowOpRows();        // embed, gather_rows, kv_write
-std::span<const KernelRow> NormRows();         // rms_norm
-std::span<const KernelRow> LinearRows();       // linear
-std::span<const KernelRow> RopeRows();         // rope
-std::span<const KernelRow> AttentionRows();    // attention
+// add, mul, scale, silu, gelu, gelu_tanh, softcap; silu_mul, gelu_mul, gelu_tanh_mul
+std::span<const KernelRow> ElementwiseRows();
+std::span<const KernelRow> RowOpRows();      // embed, gather_rows, kv_write
+std::span<const KernelRow> NormRows();       // rms_norm, add_rms_norm
+std::span<const KernelRow> LinearRows();     // linear, linear2, linear3
+std::span<const KernelRow> RopeRows();       // rope, rope_kv_write, qk_norm_rope(_kv_write)
+std::span<const KernelRow> AttentionRows();  // attention
 
-// The kernels themselves: a vector provider runs them on machines without vectors.
+// The kernels themselves: a vector provider runs them on machines without vectors. RmsNorm, Linear
+// and Rope serve their fused ops too.
 void Add(const KernelCall& call);
 void Mul(const KernelCall& call);
 void Scale(const KernelCall& call);
@@ -25,6 +27,9 @@ void Silu(const KernelCall& call);
 void Gelu(const KernelCall& call);
 void GeluTanh(const KernelCall& call);
 void Softcap(const KernelCall& call);
+void SiluMul(const KernelCall& call);
+void GeluMul(const KernelCall& call);
+void GeluTanhMul(const KernelCall& call);
 void Embed(const KernelCall& call);
 void GatherRows(const KernelCall& call);
 void KvWrite(const KernelCall& call);

@@ -1,6 +1,6 @@
 #include "kernels/cpu/args.h"
-#include "kernels/cpu/reference/float_rows.h"
 #include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/reference/row_steps.h"
 #include "kernels/cpu/scalar_math.h"
 
 namespace rw::reference {
@@ -18,18 +18,33 @@ void RotateHead(float* head, const float* cs, int64_t rotated, RopeLayout layout
   }
 }
 
-void RotateRow(const RopeArgs& args, const TensorView& in, const TensorView& out, int64_t i) {
-  const int64_t pos = *args.pos.row<const int32_t>(i);
-  RW_CHECK(pos >= 0 && pos < args.cs.rows(), "position {} of {}", pos, args.cs.rows());
+// The heads of row i of q or k: normalised if there is a w, turned.
+std::vector<float> TurnRow(const RopeArgs& args, const TensorView& in, const TensorView* w,
+                           int64_t i) {
   std::vector<float> row = ReadRow(in, i);
-  for (int64_t head = 0; head < in.dims[1]; ++head) {
-    RotateHead(row.data() + head * in.dims[2], args.cs.row<const float>(pos), args.rotated,
-               args.layout);
+  if (w != nullptr) NormRow(args.style, args.eps, in.dtype, ReadVector(*w), row);
+  for (auto head = row.begin(); head != row.end(); head += args.d) {
+    RotateHead(&*head, args.Angles(i), args.rotated, args.layout);
   }
-  WriteRow(out, i, row);
+  return row;
 }
 
-constexpr KernelRow kRows[] = {{"rope", Device::kCpu, kProvider, AcceptsRope, Rope}};
+// Row i of k into its result or, through the type of k, into the cache.
+void PutKeys(const RopeArgs& args, int64_t i) {
+  const std::vector<float> row = TurnRow(args, args.k, args.kw, i);
+  if (args.kv == nullptr) return WriteRow(*args.k_out, i, row);
+  std::vector<std::byte> keys(row.size() * SizeOf(args.k.dtype));
+  FromFloats(args.k.dtype, row.data(), args.k.width(), keys.data());
+  WriteToken(*args.kv, *args.slot->row<const int32_t>(i), args.k.dtype, keys.data(),
+             RowBytes(*args.v, i));
+}
+
+constexpr KernelRow kRows[] = {
+    {"rope", Device::kCpu, kProvider, AcceptsRope, Rope},
+    {"rope_kv_write", Device::kCpu, kProvider, AcceptsRopeKvWrite, Rope},
+    {"qk_norm_rope", Device::kCpu, kProvider, AcceptsQkNormRope, Rope},
+    {"qk_norm_rope_kv_write", Device::kCpu, kProvider, AcceptsQkNormRopeKvWrite, Rope},
+};
 
 }  // namespace
 
@@ -37,8 +52,8 @@ void Rope(const KernelCall& call) {
   const RopeArgs args = ReadRope(call);
   call.pool.ParallelFor(args.pos.rows(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      RotateRow(args, args.q, args.q_out, i);
-      RotateRow(args, args.k, args.k_out, i);
+      WriteRow(args.q_out, i, TurnRow(args, args.q, args.qw, i));
+      PutKeys(args, i);
     }
   });
 }

@@ -3,7 +3,7 @@
 //
 // The order of every sum is fixed by k and the target alone. k is cut into blocks of kMaxDepth or
 // less; in a block, lane l of one accumulator takes every product whose place is l modulo kLanes
-// (in the order of PackTokens) by fma; then the lanes are folded by FoldLanes, and the blocks'
+// (in the order of PackToken) by fma; then the lanes are folded by FoldLanes, and the blocks'
 // sums are added in turn. How many rows or tokens stand beside each other changes nothing in it.
 #if defined(RW_KERNELS_CPU_SIMD_DOT_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef RW_KERNELS_CPU_SIMD_DOT_TILE_INL_H_
@@ -45,6 +45,8 @@ inline Depth CutDepth(int64_t k) {
 // even and the odd elements: one instruction each and no shuffle, if the tokens are packed to
 // match. The mask takes a register, which AVX2 has not left.
 inline constexpr bool kPairBf16 = HWY_TARGET != HWY_AVX2;
+template <class W>
+inline constexpr bool kPaired = kPairBf16&& std::is_same_v<W, BF16>;
 template <int kHalf>
 HWY_INLINE VF Expand(const BF16* w) {
   if constexpr (!kPairBf16) return Load(w + kHalf * kLanes);
@@ -58,11 +60,11 @@ HWY_INLINE VF Expand(const W* w) {
   return Load(w + kHalf * kLanes);
 }
 
-// kStep elements of a token in the order of Expand<W>.
-template <class W>
+// kStep elements of a token in the order of Expand<W> for W that are paired, or not.
+template <bool kPairs>
 HWY_INLINE void PackStep(VF first, VF second, float* packed) {
   const DF df;
-  if constexpr (kPairBf16 && std::is_same_v<W, BF16>) {
+  if constexpr (kPairs) {
     hn::StoreU(hn::ConcatEven(df, second, first), df, packed);
     hn::StoreU(hn::ConcatOdd(df, second, first), df, packed + kLanes);
   } else {
@@ -73,17 +75,17 @@ HWY_INLINE void PackStep(VF first, VF second, float* packed) {
 
 // Packs one token of k elements as column `column` of a panel of `columns` tokens: step by step,
 // the tokens of a tile beside each other, zeros up to a multiple of kStep.
-template <class W, class T>
+template <bool kPairs, class T>
 HWY_INLINE void PackToken(const T* x, int64_t k, int64_t columns, int64_t column, float* panel) {
   float* packed = panel + column * kStep;
   int64_t i = 0;
   for (; i + kStep <= k; i += kStep, packed += columns * kStep) {
-    PackStep<W>(Load(x + i), Load(x + i + kLanes), packed);
+    PackStep<kPairs>(Load(x + i), Load(x + i + kLanes), packed);
   }
   if (i < k) {
     T padded[kStep] = {};
     std::memcpy(padded, x + i, (k - i) * sizeof(T));
-    PackStep<W>(Load(padded), Load(padded + kLanes), packed);
+    PackStep<kPairs>(Load(padded), Load(padded + kLanes), packed);
   }
 }
 

@@ -1,6 +1,5 @@
 #include "kernels/cpu/args.h"
 #include "kernels/cpu/reference/reference.h"
-#include "kernels/cpu/scalar_math.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/targets.h"
 #include "kernels/cpu/simd/work.h"
@@ -61,22 +60,15 @@ void Scale(const KernelCall& call) {
 }
 
 void Silu(const KernelCall& call) {
-  Unary(call, [](VF x) RW_INLINED { return hn::Div(x, hn::Add(Set(1.0f), Exp(hn::Neg(x)))); });
+  Unary(call, [](VF x) RW_INLINED { return SiluVector(x); });
 }
 
 void Gelu(const KernelCall& call) {
-  Unary(call, [](VF x) RW_INLINED {
-    const VF erf = Erf(hn::Mul(x, Set(kSqrtHalf)));
-    return hn::Mul(hn::Mul(x, Set(0.5f)), hn::Add(Set(1.0f), erf));
-  });
+  Unary(call, [](VF x) RW_INLINED { return GeluVector(x); });
 }
 
 void GeluTanh(const KernelCall& call) {
-  Unary(call, [](VF x) RW_INLINED {
-    const VF cube = hn::Mul(hn::Mul(x, x), x);
-    const VF inner = hn::Mul(Set(kGeluBeta), hn::Add(x, hn::Mul(Set(kGeluCubic), cube)));
-    return hn::Mul(hn::Mul(Set(0.5f), x), hn::Add(Set(1.0f), Tanh(inner)));
-  });
+  Unary(call, [](VF x) RW_INLINED { return GeluTanhVector(x); });
 }
 
 void Softcap(const KernelCall& call) {
@@ -84,13 +76,38 @@ void Softcap(const KernelCall& call) {
   Unary(call, [cap](VF x) RW_INLINED { return hn::Mul(Set(cap), Tanh(hn::Div(x, Set(cap)))); });
 }
 
+// y = act(gate) * up, the activation rounded as if it had been stored.
+template <class Fn>
+void Gated(const KernelCall& call, const Fn& act) {
+  const BinaryArgs args = ReadBinary(call);
+  WithFloatType(args.a.dtype, [&]<class T>(T) {
+    MapBinary<T>(args, call.pool,
+                 [&act](VF gate, VF up) RW_INLINED { return hn::Mul(Round<T>(act(gate)), up); });
+  });
+}
+
+void SiluMul(const KernelCall& call) {
+  Gated(call, [](VF x) RW_INLINED { return SiluVector(x); });
+}
+
+void GeluMul(const KernelCall& call) {
+  Gated(call, [](VF x) RW_INLINED { return GeluVector(x); });
+}
+
+void GeluTanhMul(const KernelCall& call) {
+  Gated(call, [](VF x) RW_INLINED { return GeluTanhVector(x); });
+}
+
 #else  // no vectors: the reference
 using reference::Add;
 using reference::Gelu;
+using reference::GeluMul;
 using reference::GeluTanh;
+using reference::GeluTanhMul;
 using reference::Mul;
 using reference::Scale;
 using reference::Silu;
+using reference::SiluMul;
 using reference::Softcap;
 #endif
 }  // namespace HWY_NAMESPACE
@@ -108,6 +125,9 @@ HWY_EXPORT(Silu);
 HWY_EXPORT(Gelu);
 HWY_EXPORT(GeluTanh);
 HWY_EXPORT(Softcap);
+HWY_EXPORT(SiluMul);
+HWY_EXPORT(GeluMul);
+HWY_EXPORT(GeluTanhMul);
 
 constexpr KernelRow kRows[] = {
     {"add", Device::kCpu, kProvider, AcceptsBinary,
@@ -143,6 +163,21 @@ constexpr KernelRow kRows[] = {
     {"softcap", Device::kCpu, kProvider, AcceptsUnary,
      [](const KernelCall& call) {
        HWY_DYNAMIC_DISPATCH(Softcap)
+       (call);
+     }},
+    {"silu_mul", Device::kCpu, kProvider, AcceptsBinary,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(SiluMul)
+       (call);
+     }},
+    {"gelu_mul", Device::kCpu, kProvider, AcceptsBinary,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(GeluMul)
+       (call);
+     }},
+    {"gelu_tanh_mul", Device::kCpu, kProvider, AcceptsBinary,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(GeluTanhMul)
        (call);
      }},
 };

@@ -1,4 +1,6 @@
-#include <array>
+#include <algorithm>
+#include <span>
+#include <vector>
 
 #include "kernels/cpu/args.h"
 #include "kernels/cpu/reference/reference.h"
@@ -23,8 +25,8 @@ constexpr int64_t kBlockTokens = 384;  // tokens packed at a time
 
 // A block of packed tokens, cut into tiles of nearly equal width.
 struct Tokens {
-  const float* packed;
-  int64_t first;  // token of x
+  const float* packed[2];  // for weights that are paired (1) or not (0); null: there are none
+  int64_t first;           // token of x
   int64_t count;
   Depth depth;
 
@@ -35,15 +37,15 @@ struct Tokens {
   int64_t TileWidth(int64_t tile) const { return TileBegin(tile + 1) - TileBegin(tile); }
 };
 
-template <class W, class T>
+template <bool kPairs, class T>
 void PackTiles(const LinearArgs& args, const Tokens& tokens, float* packed, int64_t begin,
                int64_t end) {
   for (int64_t tile = begin; tile < end; ++tile) {
     const int64_t first = tokens.TileBegin(tile);
     const int64_t width = tokens.TileWidth(tile);
     for (int64_t t = 0; t < width; ++t) {
-      PackToken<W>(args.x.row<const T>(tokens.first + first + t), args.k, width, t,
-                   packed + first * tokens.depth.padded);
+      PackToken<kPairs>(args.x.row<const T>(tokens.first + first + t), args.k, width, t,
+                        packed + first * tokens.depth.padded);
     }
   }
 }
@@ -70,7 +72,7 @@ void RunRows(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_
   TileCall<W> call{.w = w,
                    .w_stride = args.w.row_stride,
                    .ahead = ahead != nullptr ? ahead : w,  // w: in the cache already
-                   .panel = tokens.packed + first * tokens.depth.padded + k0 * width,
+                   .panel = tokens.packed[kPaired<W>] + first * tokens.depth.padded + k0 * width,
                    .depth = std::min(tokens.depth.block, args.k - k0),
                    .c = c + first * kBlockRows,
                    .c_stride = kBlockRows,
@@ -139,30 +141,59 @@ void RunBlock(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64
                 [&]<class Y>(Y) { WriteBlock<Y>(args, tokens, begin, end, bias, c); });
 }
 
-template <class W, class T>
-void RunTokens(const LinearArgs& args, ThreadPool& pool, Tokens tokens) {
-  float* packed = ScratchFloats(Scratch::kOperand, tokens.count * tokens.depth.padded);
-  tokens.packed = packed;
-  const int64_t tile_elements = kTileTokens * args.k;
-  pool.ParallelFor(tokens.tiles(), RowsPerTask(tile_elements), [&](int64_t begin, int64_t end) {
-    PackTiles<W, T>(args, tokens, packed, begin, end);
-  });
-  const int64_t grain = RoundUp(RowsPerTask(tokens.count * args.k), kTallRows);
-  pool.ParallelFor(args.m, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row += kBlockRows) {
-      RunBlock<W>(args, tokens, row, std::min(row + kBlockRows, end));
-    }
-  });
+// Packs x once for all products; twice if some weights are paired and some are not, because the
+// order of a product's sum shall not depend on its company.
+template <class T>
+void PackTokens(std::span<const LinearArgs> products, ThreadPool& pool, Tokens& tokens) {
+  const LinearArgs& any = products.front();
+  const auto pairs = [](const LinearArgs& args) {
+    return kPairBf16 && args.w.dtype == DType::kBF16;
+  };
+  const int64_t size = tokens.count * tokens.depth.padded;
+  const auto paired = std::count_if(products.begin(), products.end(), pairs);
+  const bool both = paired > 0 && paired < std::ssize(products);
+  float* plain_x = ScratchFloats(Scratch::kOperand, both ? 2 * size : size);
+  float* paired_x = both ? plain_x + size : plain_x;
+  if (paired > 0) tokens.packed[1] = paired_x;
+  if (paired < std::ssize(products)) tokens.packed[0] = plain_x;
+  pool.ParallelFor(tokens.tiles(), RowsPerTask(kTileTokens * any.k),
+                   [&](int64_t begin, int64_t end) {
+                     if (tokens.packed[0]) PackTiles<false, T>(any, tokens, plain_x, begin, end);
+                     if (tokens.packed[1]) PackTiles<true, T>(any, tokens, paired_x, begin, end);
+                   });
+}
+
+// Rows that a product takes among those of all: tiles of the next begin where they would alone.
+int64_t Places(const LinearArgs& args) { return RoundUp(args.m, kTallRows); }
+
+// Rows [begin, end) of all weights, laid end to end.
+void RunPlaces(std::span<const LinearArgs> products, const Tokens& tokens, int64_t begin,
+               int64_t end) {
+  for (const LinearArgs& args : products) {
+    const int64_t row_end = std::min(end, args.m);
+    WithFloatType(args.w.dtype, [&]<class W>(W) {
+      for (int64_t row = std::max<int64_t>(begin, 0); row < row_end; row += kBlockRows) {
+        RunBlock<W>(args, tokens, row, std::min(row + kBlockRows, row_end));
+      }
+    });
+    begin -= Places(args);
+    end -= Places(args);
+  }
 }
 
 void Linear(const KernelCall& call) {
-  const LinearArgs args = ReadLinear(call);
-  const int64_t blocks = (args.n + kBlockTokens - 1) / kBlockTokens;
+  const std::vector<LinearArgs> products = ReadLinear(call);
+  const LinearArgs& any = products.front();
+  int64_t places = 0;
+  for (const LinearArgs& args : products) places += Places(args);
+  const int64_t blocks = (any.n + kBlockTokens - 1) / kBlockTokens;
   for (int64_t b = 0; b < blocks; ++b) {
-    const int64_t first = args.n * b / blocks;
-    const Tokens tokens{nullptr, first, args.n * (b + 1) / blocks - first, CutDepth(args.k)};
-    WithFloatType(args.w.dtype, [&]<class W>(W) {
-      WithFloatType(args.x.dtype, [&]<class T>(T) { RunTokens<W, T>(args, call.pool, tokens); });
+    const int64_t first = any.n * b / blocks;
+    Tokens tokens{{}, first, any.n * (b + 1) / blocks - first, CutDepth(any.k)};
+    WithFloatType(any.x.dtype, [&]<class T>(T) { PackTokens<T>(products, call.pool, tokens); });
+    const int64_t grain = RoundUp(RowsPerTask(tokens.count * any.k), kTallRows);
+    call.pool.ParallelFor(places, grain, [&](int64_t begin, int64_t end) {
+      RunPlaces(products, tokens, begin, end);
     });
   }
 }
@@ -182,6 +213,16 @@ HWY_EXPORT(Linear);
 
 constexpr KernelRow kRows[] = {
     {"linear", Device::kCpu, kProvider, AcceptsLinear,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(Linear)
+       (call);
+     }},
+    {"linear2", Device::kCpu, kProvider, AcceptsLinear2,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(Linear)
+       (call);
+     }},
+    {"linear3", Device::kCpu, kProvider, AcceptsLinear3,
      [](const KernelCall& call) {
        HWY_DYNAMIC_DISPATCH(Linear)
        (call);

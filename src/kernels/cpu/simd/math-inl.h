@@ -1,5 +1,6 @@
-// exp, tanh and erf of float vectors. The polynomials are minimax fits (Remez) made for these
-// ranges; errors against the exact function are measured in simd_math_test.cc. NaN stays NaN.
+// exp, tanh and erf of float vectors, and the activations made of them. The polynomials are minimax
+// fits (Remez) made for these ranges; errors against the exact function are measured in
+// math_test.cc. NaN stays NaN.
 #if defined(RW_KERNELS_CPU_SIMD_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef RW_KERNELS_CPU_SIMD_MATH_INL_H_
 #undef RW_KERNELS_CPU_SIMD_MATH_INL_H_
@@ -9,6 +10,7 @@
 
 #include <limits>
 
+#include "kernels/cpu/scalar_math.h"
 #include "kernels/cpu/simd/vec-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -36,8 +38,12 @@ HWY_INLINE ReducedExp ReduceExp(VF x) {
                                      0.008369411725512407f, 0.0013813181624185036f};
   constexpr float kLn2High = 0.693145751953125f;  // 15 bits: n * kLn2High is exact
   constexpr float kLn2Low = 1.428606765330187e-06f;
-  const auto n = hn::NearestInt(hn::Mul(x, Set(1.44269504088896341f)));
-  const VF nf = hn::ConvertTo(DF(), n);
+  // In [2^23, 2^24) a float's last bit is 1, so this sum rounds to a whole number, which its bits
+  // hold too; NearestInt would spend half a dozen instructions on numbers out of range.
+  constexpr float kWhole = 0x1.8p23f;
+  const VF shifted = hn::Add(hn::Mul(x, Set(1.44269504088896341f)), Set(kWhole));
+  const auto n = hn::Sub(hn::BitCast(DI(), shifted), hn::BitCast(DI(), Set(kWhole)));
+  const VF nf = hn::Sub(shifted, Set(kWhole));
   const VF high = hn::NegMulAdd(nf, Set(kLn2High), x);
   const VF r = hn::NegMulAdd(nf, Set(kLn2Low), high);
   const VF em1 = hn::MulAdd(hn::Mul(r, r), Polynomial(r, kCoefficients), r);
@@ -85,6 +91,18 @@ HWY_INLINE VF Erf(VF x) {
   const VF far = hn::Sub(Set(1.0f), Exp(Polynomial(bounded, kLnErfc)));
   const VF erf = hn::IfThenElse(hn::Lt(magnitude, Set(1.0f)), near, hn::CopySign(far, x));
   return hn::IfThenElse(hn::IsNaN(x), x, erf);
+}
+
+// Silu, Gelu and GeluTanh of scalar_math.h.
+HWY_INLINE VF SiluVector(VF x) { return hn::Div(x, hn::Add(Set(1.0f), Exp(hn::Neg(x)))); }
+HWY_INLINE VF GeluVector(VF x) {
+  const VF erf = Erf(hn::Mul(x, Set(kSqrtHalf)));
+  return hn::Mul(hn::Mul(x, Set(0.5f)), hn::Add(Set(1.0f), erf));
+}
+HWY_INLINE VF GeluTanhVector(VF x) {
+  const VF cube = hn::Mul(hn::Mul(x, x), x);
+  const VF inner = hn::Mul(Set(kGeluBeta), hn::Add(x, hn::Mul(Set(kGeluCubic), cube)));
+  return hn::Mul(hn::Mul(Set(0.5f), x), hn::Add(Set(1.0f), Tanh(inner)));
 }
 
 #endif  // RW_HAS_VECTORS

@@ -52,11 +52,22 @@ HWY_INLINE VF NormVector(VF x, VF factor, VF w) {
 }
 
 // y = rms_norm(x) of n elements; y may be x.
-template <NormStyle kStyle, class T, class W>
-HWY_INLINE void NormRow(const T* x, const W* w, float eps, int64_t n, T* y) {
+template <class T, class W>
+void NormRow(NormStyle style, const T* x, const W* w, float eps, int64_t n, T* y) {
   const VF factor = hn::Set(DF(), NormFactor(SumSquares(x, n), n, eps));
-  const auto norm = [&](VF xv, VF wv) RW_INLINED { return NormVector<T, kStyle>(xv, factor, wv); };
-  Map(n, y, norm, x, w);
+  const auto map = [&]<NormStyle kStyle>() RW_INLINED {
+    const auto norm = [&](VF xv, VF wv)
+                          RW_INLINED { return NormVector<T, kStyle>(xv, factor, wv); };
+    Map(n, y, norm, x, w);
+  };
+  switch (style) {
+    case NormStyle::kLlama:
+      return map.template operator()<NormStyle::kLlama>();
+    case NormStyle::kGemma:
+      return map.template operator()<NormStyle::kGemma>();
+    case NormStyle::kOlmo:
+      return map.template operator()<NormStyle::kOlmo>();
+  }
 }
 
 #endif  // RW_HAS_VECTORS

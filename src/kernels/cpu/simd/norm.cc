@@ -16,25 +16,21 @@ namespace rw::simd {
 namespace HWY_NAMESPACE {
 #if RW_HAS_VECTORS
 
-template <NormStyle kStyle, class T, class W>
-void NormRows(const NormArgs& args, int64_t begin, int64_t end) {
-  for (int64_t i = begin; i < end; ++i) {
-    for (int64_t j = 0; j < args.x.width(); j += args.h) {
-      NormRow<kStyle>(args.x.row<const T>(i) + j, args.w.row<const W>(0), args.eps, args.h,
-                      args.y.row<T>(i) + j);
-    }
-  }
-}
-
+// Rows [begin, end); a sum is stored and normalised while its row is in the L1 cache.
 template <class T, class W>
 void NormRows(const NormArgs& args, int64_t begin, int64_t end) {
-  switch (args.style) {
-    case NormStyle::kLlama:
-      return NormRows<NormStyle::kLlama, T, W>(args, begin, end);
-    case NormStyle::kGemma:
-      return NormRows<NormStyle::kGemma, T, W>(args, begin, end);
-    case NormStyle::kOlmo:
-      return NormRows<NormStyle::kOlmo, T, W>(args, begin, end);
+  for (int64_t i = begin; i < end; ++i) {
+    const T* x = args.x.row<const T>(i);
+    if (args.add != nullptr) {
+      T* sum = args.sum->row<T>(i);
+      Map(
+          args.x.width(), sum, [](VF a, VF b) RW_INLINED { return hn::Add(a, b); }, x,
+          args.add->row<const T>(i));
+      x = sum;
+    }
+    for (int64_t j = 0; j < args.x.width(); j += args.h) {
+      NormRow(args.style, x + j, args.w.row<const W>(0), args.eps, args.h, args.y.row<T>(i) + j);
+    }
   }
 }
 
@@ -63,6 +59,11 @@ HWY_EXPORT(RmsNorm);
 
 constexpr KernelRow kRows[] = {
     {"rms_norm", Device::kCpu, kProvider, AcceptsNorm,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(RmsNorm)
+       (call);
+     }},
+    {"add_rms_norm", Device::kCpu, kProvider, AcceptsAddNorm,
      [](const KernelCall& call) {
        HWY_DYNAMIC_DISPATCH(RmsNorm)
        (call);

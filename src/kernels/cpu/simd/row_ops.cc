@@ -1,7 +1,5 @@
 // Ops that move whole rows. gather_rows has no row here: it copies bytes, which the reference
 // already does as fast as memory goes.
-#include <cstring>
-
 #include "kernels/cpu/args.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/simd/simd.h"
@@ -13,23 +11,12 @@
 #define HWY_TARGET_INCLUDE "kernels/cpu/simd/row_ops.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
-#include "kernels/cpu/simd/vec-inl.h"
+#include "kernels/cpu/simd/kv-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace rw::simd {
 namespace HWY_NAMESPACE {
 #if RW_HAS_VECTORS
-
-// Converts n elements; equal types keep their bits, NaN payloads included.
-template <class From, class To>
-HWY_INLINE void Convert(const From* from, To* to, int64_t n) {
-  if constexpr (std::is_same_v<From, To>) {
-    std::memcpy(to, from, n * sizeof(To));
-  } else {
-    Map(
-        n, to, [](VF x) RW_INLINED { return x; }, from);
-  }
-}
 
 template <class W, class T>
 void EmbedRows(const EmbedArgs& args, int64_t begin, int64_t end) {
@@ -52,17 +39,9 @@ void Embed(const KernelCall& call) {
 
 template <class T, class KV>
 void WriteRows(const KvWriteArgs& args, int64_t begin, int64_t end) {
-  const KvLayerView& kv = args.kv;
-  const int64_t d = kv.head_dim;
   for (int64_t i = begin; i < end; ++i) {
-    const int64_t slot = *args.slot.row<const int32_t>(i);
-    if (slot < 0) continue;
-    RW_CHECK(slot < kv.pages * kPageSize, "slot {} of {} pages", slot, kv.pages);
-    for (int64_t head = 0; head < kv.heads; ++head) {
-      const int64_t to = kv.Offset(slot / kPageSize, head, slot % kPageSize);
-      Convert(args.k.row<const T>(i) + head * d, reinterpret_cast<KV*>(kv.k) + to, d);
-      Convert(args.v.row<const T>(i) + head * d, reinterpret_cast<KV*>(kv.v) + to, d);
-    }
+    WriteToken<T, KV>(args.kv, *args.slot.row<const int32_t>(i), args.k.row<const T>(i),
+                      args.v.row<const T>(i));
   }
 }
 

@@ -52,13 +52,14 @@ HWY_INLINE VF Load(const F16* p) {
   return hn::PromoteTo(DF(), hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
 }
 
-// Bits of the nearest bf16, ties to even, in the low halves: the arithmetic of RoundTo<BF16>.
+// Bits of the nearest bf16, ties to even, in the high halves, the low ones arbitrary: the
+// arithmetic of RoundTo<BF16>.
 HWY_INLINE VU BF16Bits(VF x) {
   const DU du;
   const VU bits = hn::BitCast(du, x);
   const VU odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
-  const VU rounded = hn::ShiftRight<16>(hn::Add(hn::Add(bits, hn::Set(du, 0x7fff)), odd));
-  const VU quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(du, 0x40));
+  const VU rounded = hn::Add(hn::Add(bits, hn::Set(du, 0x7fff)), odd);
+  const VU quiet = hn::Or(bits, hn::Set(du, 0x400000));
   return hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(x)), quiet, rounded);
 }
 
@@ -66,7 +67,7 @@ HWY_INLINE VU BF16Bits(VF x) {
 HWY_INLINE void Store(VF x, float* p) { hn::StoreU(x, DF(), p); }
 HWY_INLINE void Store(VF x, BF16* p) {
   const hn::Rebind<uint16_t, DF> d16;
-  const auto narrow = hn::DemoteTo(d16, hn::BitCast(DI(), BF16Bits(x)));
+  const auto narrow = hn::DemoteTo(d16, hn::BitCast(DI(), hn::ShiftRight<16>(BF16Bits(x))));
   hn::StoreU(narrow, d16, reinterpret_cast<uint16_t*>(p));
 }
 HWY_INLINE void Store(VF x, F16* p) {
@@ -78,7 +79,7 @@ HWY_INLINE void Store(VF x, F16* p) {
 template <class T>
 HWY_INLINE VF Round(VF x) {
   if constexpr (std::is_same_v<T, BF16>) {
-    return hn::BitCast(DF(), hn::ShiftLeft<16>(BF16Bits(x)));
+    return hn::BitCast(DF(), hn::And(BF16Bits(x), hn::Set(DU(), 0xffff0000u)));
   } else if constexpr (std::is_same_v<T, F16>) {
     const hn::Rebind<hwy::float16_t, DF> d16;
     return hn::PromoteTo(DF(), hn::DemoteTo(d16, x));
@@ -108,6 +109,17 @@ HWY_INLINE void Map(int64_t n, T* y, const Fn& fn, const In*... x) {
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) Store(fn(Load(x + i)...), y + i);
   if (i < n) StoreN(fn(LoadN(x + i, n - i)...), y + i, n - i);
+}
+
+// Converts n elements; equal types keep their bits, NaN payloads included.
+template <class From, class To>
+HWY_INLINE void Convert(const From* from, To* to, int64_t n) {
+  if constexpr (std::is_same_v<From, To>) {
+    std::memcpy(to, from, n * sizeof(To));
+  } else {
+    Map(
+        n, to, [](VF x) RW_INLINED { return x; }, from);
+  }
 }
 
 #endif  // RW_HAS_VECTORS
