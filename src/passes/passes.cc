@@ -100,7 +100,10 @@ GraphFacts Survey(const Graph& graph, const KernelFinder& find_kernel) {
     FusionSites& sites = facts.fusions[static_cast<size_t>(FusionIndex(pass.knob))];
     sites.layers = LayersOf(matches.sites());
     sites.declined = matches.declined();
-    if (!matches.sites().empty()) sites.kernel = matches.sites()[0].kernel;
+    if (!matches.sites().empty()) {
+      sites.op = matches.sites()[0].op->name;
+      sites.kernel = matches.sites()[0].kernel;
+    }
   }
   return facts;
 }
