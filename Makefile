@@ -2,7 +2,7 @@
 PRESET ?= release
 BUILD = build/$(PRESET)
 
-.PHONY: demo build test check sanitize fuzz bench tidy format clean
+.PHONY: demo build test check sanitize fuzz bench tidy format docs clean
 
 demo: deps-build
 	@cmake --preset release -DRW_TESTS=OFF -B build/demo >/dev/null
@@ -42,6 +42,10 @@ fuzz: deps-build deps-fuzz
 bench: deps-build deps-bench
 	cmake --preset bench
 	cmake --build build/bench --target kernels_bench ropewalk
+
+# The pages under docs/ that are generated from the plan's tables; a test holds them fresh.
+docs: build
+	$(BUILD)/ropewalk docs docs
 
 build: deps-build
 	cmake --preset $(PRESET)

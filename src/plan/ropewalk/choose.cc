@@ -1,0 +1,58 @@
+#include "plan/ropewalk/choose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rw::ropewalk {
+
+Refusal Refuse(Knob knob, const KnobValue& value, Reason reason, const std::string& detail,
+               std::vector<Knob> with) {
+  const KnobDef& def = Def(knob);
+  std::string message =
+      fmt::format("{}={} cannot be met: {}", def.name, ToString(def, value), Sentence(reason));
+  if (!detail.empty()) message += fmt::format(" ({})", detail);
+  with.insert(with.begin(), knob);
+  return {std::string(Name(reason)), std::move(message), std::move(with)};
+}
+
+Choice Choose(Knob knob, std::vector<Candidate> candidates, const std::vector<Ban>& bans) {
+  std::ranges::stable_sort(candidates, {}, &Candidate::by);
+  Decision decision{.knob = knob};
+  const Ban* hit = nullptr;
+  bool chosen = false;
+  for (Candidate& candidate : candidates) {
+    const auto ban = std::ranges::find(bans, candidate.value, &Ban::value);
+    if (chosen) {
+      if (candidate.value != decision.value) {
+        decision.others.push_back(
+            {candidate.value, candidate.by, candidate.reason, candidate.detail});
+      }
+    } else if (ban == bans.end()) {
+      chosen = true;
+      decision.value = candidate.value;
+      decision.source = candidate.by;
+      decision.reason = candidate.reason;
+      decision.detail = std::move(candidate.detail);
+      decision.evidence = std::move(candidate.evidence);
+      decision.cause = candidate.cause;
+    } else if (candidate.by == Source::kUser) {
+      return tl::unexpected(Refuse(knob, candidate.value, ban->reason, ban->detail, ban->with));
+    } else {
+      if (hit == nullptr) hit = &*ban;
+      decision.others.push_back({candidate.value, candidate.by, ban->reason, ban->detail});
+    }
+  }
+  RW_CHECK(chosen, "{}: every choice is forbidden", Def(knob).name);
+  if (hit != nullptr) {  // a better source was overruled: that is the reason
+    decision.source = Source::kLegality;
+    decision.reason = hit->reason;
+    decision.detail = hit->detail;
+    decision.cause = std::nullopt;
+  }
+  return decision;
+}
+
+}  // namespace rw::ropewalk

@@ -1,0 +1,296 @@
+// What the rule set `ropewalk` promises for every input, and its decisions one by one.
+#include "plan/ropewalk/rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "plan/testing.h"
+
+namespace rw::ropewalk {
+namespace {
+
+using ::testing::HasSubstr;
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int kDraws = 20'000;
+#else
+constexpr int kDraws = 250'000;
+#endif
+
+std::string Describe(const Facts& facts, const Options& options) {
+  std::string text = fmt::format("{} -O{}", ToString(facts.platform), options.level);
+  if (options.enforce_eager) text += " --enforce-eager";
+  for (const KnobDef& def : Knobs()) {
+    if (const KnobValue* value = options.Find(def.knob)) {
+      text += fmt::format(" -cc.{}={}", def.name, ToString(def, *value));
+    }
+  }
+  return text;
+}
+
+// The resolved value is what was asked for, up to what a consequence adds.
+bool Honours(const Decision& decision, const KnobValue& asked) {
+  if (decision.value == asked) return true;
+  if (decision.knob == Knob::kCustomOps) {  // a fusion asked for may add its op
+    const auto& before = std::get<Names>(asked);
+    const auto& after = std::get<Names>(decision.value);
+    return decision.cause && after.size() > before.size() &&
+           std::equal(before.begin(), before.end(), after.begin());
+  }
+  if (decision.knob == Knob::kCudagraphCaptureSizes ||
+      decision.knob == Knob::kCompileRangesEndpoints) {  // sets of numbers
+    const auto& before = std::get<Sizes>(asked);
+    const auto& after = std::get<Sizes>(decision.value);
+    return std::ranges::all_of(
+        before, [&](int64_t size) { return std::ranges::find(after, size) != after.end(); });
+  }
+  return false;
+}
+
+void CheckRequests(const Plan& plan, const Options& options) {
+  for (const KnobDef& def : Knobs()) {
+    const KnobValue* asked = options.Find(def.knob);
+    if (asked == nullptr) continue;
+    EXPECT_TRUE(Honours(plan[def.knob], *asked)) << def.name;
+    EXPECT_EQ(plan[def.knob].source, Source::kUser) << def.name;
+  }
+}
+
+void CheckReasons(const Plan& plan) {
+  for (const Decision& decision : plan.decisions) {
+    EXPECT_FALSE(Sentence(decision.reason).empty());
+    if (decision.source == Source::kUser && !decision.cause) continue;
+    // Off by legality: what would have been is on record.
+    if (FindFusion(decision.knob) != nullptr && decision.source == Source::kLegality) {
+      EXPECT_FALSE(decision.others.empty()) << Def(decision.knob).name;
+    }
+    EXPECT_TRUE(decision.reason != Reason::kConsequence || decision.cause);
+  }
+}
+
+// A cause is on (or was asked for), and causes lead nowhere back.
+void CheckCauses(const Plan& plan, const Options& options) {
+  for (const Decision& decision : plan.decisions) {
+    std::set<Knob> seen = {decision.knob};
+    const Decision* at = &decision;
+    while (at->cause) {
+      EXPECT_TRUE(seen.insert(*at->cause).second) << "cycle at " << Def(decision.knob).name;
+      const Decision& cause = plan[*at->cause];
+      const bool* on = std::get_if<bool>(&cause.value);
+      EXPECT_TRUE(on != nullptr ? *on : options.Asked(cause.knob)) << Def(cause.knob).name;
+      at = &cause;
+    }
+  }
+  for (const OpDecision& op : plan.ops) {
+    EXPECT_TRUE(!op.cause || plan.On(*op.cause)) << op.op;
+  }
+}
+
+void CheckFusions(const Plan& plan, const Facts& facts) {
+  std::multiset<int> roped;  // layers whose rope is taken
+  for (const FusionDef& fusion : Fusions()) {
+    const Decision& decision = plan[fusion.knob];
+    if (!plan.On(fusion.knob)) {
+      EXPECT_TRUE(decision.layers.empty());
+      continue;
+    }
+    EXPECT_FALSE(fusion.makes.empty()) << "no such op, yet on";
+    EXPECT_EQ(plan.mode(), Mode::kVllmCompile);
+    if (!facts.graph) continue;
+    const FusionSites& sites = facts.graph->fusions[static_cast<size_t>(FusionIndex(fusion.knob))];
+    EXPECT_FALSE(sites.kernel.empty()) << "on without a kernel";
+    EXPECT_TRUE(std::ranges::includes(sites.layers, decision.layers));
+    if (decision.layers.empty()) {
+      const FusionDef* larger = FindFusion(Knob::kFuseQkNormRopeKvcache);
+      EXPECT_TRUE(plan.On(larger->knob) &&
+                  std::ranges::find(larger->contains, fusion.knob) != larger->contains.end())
+          << fusion.joins << " is on and matches nowhere";
+    }
+    if (std::ranges::find(fusion.parts, "rope") != fusion.parts.end()) {
+      roped.insert(decision.layers.begin(), decision.layers.end());
+    }
+  }
+  for (const int layer : roped) EXPECT_EQ(roped.count(layer), 1u) << "two fusions share a rope";
+}
+
+void CheckRanges(const Plan& plan, const Facts& facts, const Options& options) {
+  int64_t next = 1;
+  for (const TokenRange& range : plan.ranges) {
+    EXPECT_EQ(range.first, next);
+    EXPECT_LE(range.first, range.last);
+    next = range.last + 1;
+  }
+  EXPECT_EQ(next, facts.max_num_batched_tokens + 1);
+  // No boundary without something that asks for it.
+  const bool threshold = options.Asked(Knob::kRopeKvcacheFusionMaxTokenNum) &&
+                         (plan.On(Knob::kFuseRopeKvcache) || plan.On(Knob::kFuseQkNormRopeKvcache));
+  if (!threshold && !options.Asked(Knob::kCompileRangesEndpoints) &&
+      !options.Asked(Knob::kCompileSizes)) {
+    EXPECT_EQ(plan.ranges.size(), 1u);
+  }
+}
+
+void CheckRefusal(const Refusal& refusal, const Facts& facts, const Options& options) {
+  EXPECT_FALSE(refusal.message.empty());
+  EXPECT_FALSE(refusal.code.empty());
+  const bool asked =
+      std::ranges::any_of(refusal.knobs, [&](Knob knob) { return options.Asked(knob); });
+  EXPECT_TRUE(asked || facts.tensor_parallel_size > 1) << "refused what nobody asked for";
+}
+
+TEST(RopewalkRules, HoldForRandomRequests) {
+  testing::RandomRequests random(20260817);
+  int plans = 0;
+  for (int i = 0; i < kDraws; ++i) {
+    const Facts facts = random.NextFacts();
+    const Options options = random.NextOptions();
+    const auto plan = MakePlan(facts, options);
+    if (!plan) {
+      CheckRefusal(plan.error(), facts, options);
+    } else {
+      ++plans;
+      CheckRequests(*plan, options);
+      CheckReasons(*plan);
+      CheckCauses(*plan, options);
+      CheckFusions(*plan, facts);
+      CheckRanges(*plan, facts, options);
+    }
+    if (i % 16 == 0) {
+      const auto again = MakePlan(facts, options);
+      EXPECT_EQ(plan.has_value(), again.has_value());
+      EXPECT_TRUE(!plan || !again || *plan == *again);
+      EXPECT_TRUE(plan || again || plan.error().message == again.error().message);
+    }
+    if (::testing::Test::HasFailure()) {
+      FAIL() << "draw " << i << ": " << Describe(facts, options)
+             << (plan ? "" : "\nrefused: " + plan.error().message);
+    }
+  }
+  // Both outcomes are common, or the test would say little.
+  EXPECT_GT(plans, kDraws / 4);
+  EXPECT_GT(kDraws - plans, kDraws / 10);
+}
+
+// A graph of four layers with norms of q and k, or without.
+Facts Cpu(bool qk_norm = false) {
+  Facts facts;
+  facts.platform = *ParsePlatform("cpu:avx2");
+  facts.max_num_batched_tokens = 512;
+  GraphFacts graph{.layers = 4,
+                   .ops = {"rms_norm", "rope", "kv_write", "silu", "mul", "attention"}};
+  for (const FusionDef& fusion : Fusions()) {
+    if (fusion.makes.empty()) continue;
+    const bool norms = std::ranges::find(fusion.parts, "rope") != fusion.parts.end() &&
+                       std::ranges::find(fusion.parts, "rms_norm") != fusion.parts.end();
+    if (norms && !qk_norm) continue;
+    graph.fusions[static_cast<size_t>(FusionIndex(fusion.knob))] = {
+        {0, 1, 2, 3}, {}, std::string(fusion.makes[0]), std::string(fusion.makes[0]) + "/test"};
+  }
+  facts.graph = std::move(graph);
+  return facts;
+}
+
+Options Ask(int level, const std::vector<std::string>& entries) {
+  Options options;
+  options.level = level;
+  for (const std::string& entry : entries) {
+    const rw::Status applied = ApplyCompilationConfig(entry, options);
+    EXPECT_TRUE(applied) << applied.error().message;
+  }
+  return options;
+}
+
+TEST(RopewalkRules, LevelsTurnFusionsOn) {
+  const std::vector<int> counts = {0, 4, 5, 5};  // of fusions that are on
+  for (int level = 0; level < 4; ++level) {
+    const auto plan = MakePlan(Cpu(), Ask(level, {}));
+    ASSERT_TRUE(plan);
+    EXPECT_EQ(
+        std::ranges::count_if(Fusions(), [&](const FusionDef& f) { return plan->On(f.knob); }),
+        counts[static_cast<size_t>(level)])
+        << level;
+  }
+}
+
+TEST(RopewalkRules, ARequestOutranksTheLevel) {
+  const auto plan = MakePlan(Cpu(), Ask(0, {"pass_config.fuse_rope_kvcache=true"}));
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->mode(), Mode::kVllmCompile);  // as a consequence
+  EXPECT_EQ((*plan)[Knob::kMode].cause, Knob::kFuseRopeKvcache);
+  EXPECT_TRUE(plan->On(Knob::kFuseRopeKvcache));
+  EXPECT_FALSE(plan->On(Knob::kFuseActMul));
+}
+
+std::string Refused(const Facts& facts, const Options& options) {
+  const auto plan = MakePlan(facts, options);
+  return plan ? "planned" : plan.error().message;
+}
+
+TEST(RopewalkRules, RefusalsNameBothSides) {
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"fuse_rope_kvcache=true", "custom_ops+=-rotary_embedding"})),
+              HasSubstr("custom_ops has -rotary_embedding"));
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"fuse_rope_kvcache=true", "mode=NONE"})),
+              HasSubstr("mode=NONE"));
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"fuse_rope_kvcache=true", "splitting_ops=kv_write"})),
+              HasSubstr("splitting_ops has kv_write"));
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"fuse_qk_norm_rope_kvcache=true"})),
+              HasSubstr("the pattern stands nowhere"));
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"fuse_norm_quant=true"})), HasSubstr("no such op"));
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"cudagraph_mode=FULL"})),
+              HasSubstr("a CPU captures no graphs"));
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"mode=STOCK_TORCH_COMPILE"})), HasSubstr("no torch.compile"));
+  EXPECT_THAT(Refused(Cpu(), Ask(2, {"compile_ranges_endpoints=[16,9000]"})),
+              HasSubstr("max_num_batched_tokens = 512"));
+  EXPECT_THAT(
+      Refused(Cpu(true), Ask(2, {"fuse_qk_norm_rope_kvcache=false", "fuse_rope_kvcache=true",
+                                 "enable_qk_norm_rope_fusion=true"})),
+      HasSubstr("fuse_qk_norm_rope_kvcache=true does both"));
+}
+
+TEST(RopewalkRules, TheLargerFusionContainsTheSmaller) {
+  const auto plan = MakePlan(Cpu(true), Ask(2, {}));
+  ASSERT_TRUE(plan);
+  EXPECT_TRUE(plan->On(Knob::kFuseQkNormRopeKvcache));
+  EXPECT_FALSE(plan->On(Knob::kFuseRopeKvcache));
+  EXPECT_EQ((*plan)[Knob::kFuseRopeKvcache].reason, Reason::kContainedIn);
+
+  const auto asked = MakePlan(Cpu(true), Ask(2, {"fuse_rope_kvcache=true"}));
+  ASSERT_TRUE(asked);
+  EXPECT_TRUE(asked->On(Knob::kFuseRopeKvcache));
+  EXPECT_THAT((*asked)[Knob::kFuseRopeKvcache].detail, HasSubstr("included in"));
+
+  const auto without = MakePlan(Cpu(true), Ask(2, {"fuse_rope_kvcache=false"}));
+  ASSERT_TRUE(without);
+  EXPECT_FALSE(without->On(Knob::kFuseQkNormRopeKvcache));
+  EXPECT_EQ((*without)[Knob::kFuseQkNormRopeKvcache].reason, Reason::kPartOff);
+}
+
+TEST(RopewalkRules, RangesExistWhileTheirCauseDoes) {
+  const auto bounded = MakePlan(Cpu(), Ask(2, {"rope_kvcache_fusion_max_token_num=64"}));
+  ASSERT_TRUE(bounded);
+  ASSERT_EQ(bounded->ranges.size(), 2u);
+  EXPECT_EQ(bounded->ranges[0].last, 64);
+  EXPECT_NE(bounded->ranges[0].fusions, bounded->ranges[1].fusions);
+  EXPECT_EQ((*bounded)[Knob::kCompileRangesEndpoints].cause, Knob::kFuseRopeKvcache);
+
+  const auto off =
+      MakePlan(Cpu(), Ask(2, {"rope_kvcache_fusion_max_token_num=64", "fuse_rope_kvcache=false"}));
+  ASSERT_TRUE(off);
+  EXPECT_EQ(off->ranges.size(), 1u);
+}
+
+TEST(RopewalkRules, NoneWithAFusionBringsItsOp) {
+  const auto plan = MakePlan(Cpu(), Ask(2, {"custom_ops=none", "fuse_rope_kvcache=true"}));
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->Get<Names>(Knob::kCustomOps), (Names{"none", "+rotary_embedding"}));
+  EXPECT_FALSE(plan->On(Knob::kFuseActMul));  // a default yields to "none"
+  for (const OpDecision& op : plan->ops) {
+    EXPECT_EQ(op.custom, op.op == "rope_kv_write" || op.op == "rope") << op.op;
+  }
+}
+
+}  // namespace
+}  // namespace rw::ropewalk
