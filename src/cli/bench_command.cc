@@ -85,13 +85,13 @@ struct Spread {
 // Bytes that a decode step in the middle of the generation must move.
 int64_t DecodeBytes(const ModelRunner& model, const Flags& flags) {
   const int64_t context = flags.batch_size * (flags.input_len + flags.output_len / 2);
-  return BytesMoved(model.graph(), {{"n", flags.batch_size},
-                                    {"r", flags.batch_size},
-                                    {"s", flags.batch_size},
-                                    {"s1", flags.batch_size + 1},
-                                    {"p", context / kPageSize + 1},
-                                    {"m", 1},
-                                    {"context", context}});
+  return BytesMoved(model.compiled().For(flags.batch_size).graph, {{"n", flags.batch_size},
+                                                                   {"r", flags.batch_size},
+                                                                   {"s", flags.batch_size},
+                                                                   {"s1", flags.batch_size + 1},
+                                                                   {"p", context / kPageSize + 1},
+                                                                   {"m", 1},
+                                                                   {"context", context}});
 }
 
 void Print(const Flags& flags, const ModelRunner& model, const std::vector<Run>& runs,
@@ -140,7 +140,7 @@ void Print(const Flags& flags, const ModelRunner& model, const std::vector<Run>&
 }
 
 Result<int> BenchLatency(const Flags& flags) {
-  ModelOptions options = flags.model.Options();
+  RW_ASSIGN(ModelOptions options, flags.model.Model());
   const int64_t length = flags.input_len + flags.output_len;
   if (options.max_model_len == 0) options.max_model_len = length;
   if (length > options.max_model_len) {
@@ -174,6 +174,7 @@ CommandBody AddBenchCommand(CLI::App& app) {
   flags->model.AddModel(*latency);
   flags->model.AddLoadFormat(*latency);
   flags->model.AddKernels(*latency);
+  flags->model.AddPlan(*latency);
   flags->model.AddSizes(*latency);
   const auto positive = [&](const char* name, int64_t& value, const char* help) {
     latency->add_option(name, value, help)->check(CLI::PositiveNumber)->capture_default_str();

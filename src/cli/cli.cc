@@ -7,6 +7,7 @@
 
 #include "base/fault.h"
 #include "base/text.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 
 namespace rw {
@@ -63,12 +64,15 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", "ropewalk " RW_VERSION);
   using Adder = CommandBody (*)(CLI::App&);
-  constexpr Adder kAdders[] = {AddRunCommand, AddTokenizeCommand, AddVerifyCommand, AddGraphCommand,
+  constexpr Adder kAdders[] = {AddRunCommand,   AddTokenizeCommand, AddVerifyCommand,
+                               AddGraphCommand, AddPlanCommand,     AddDocsCommand,
                                AddBenchCommand};
   std::vector<CommandBody> bodies;
   for (const Adder add : kAdders) bodies.push_back(add(app));
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> arguments = ExpandArguments(argc, argv);
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     fmt::print(stderr, "ropewalk: {}\n", OneLine(Explain(app, error, argc, argv)));

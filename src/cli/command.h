@@ -16,6 +16,8 @@ CommandBody AddRunCommand(CLI::App& app);
 CommandBody AddTokenizeCommand(CLI::App& app);
 CommandBody AddVerifyCommand(CLI::App& app);
 CommandBody AddGraphCommand(CLI::App& app);
+CommandBody AddPlanCommand(CLI::App& app);
+CommandBody AddDocsCommand(CLI::App& app);
 CommandBody AddBenchCommand(CLI::App& app);
 
 }  // namespace rw

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/progress.h"
+#include "import/import.h"
 #include "model/checkpoint.h"
 
 namespace rw {
@@ -39,15 +40,33 @@ void ModelFlags::AddLoadFormat(CLI::App& command) {
       ->capture_default_str();
 }
 
-void ModelFlags::AddKernels(CLI::App& command) {
+void ModelFlags::AddKernelProvider(CLI::App& command) {
   command
       .add_option("--kernels", kernels, "simd, or reference: scalar ones that state the meaning")
       ->check(CLI::IsMember({"simd", "reference"}))
       ->capture_default_str();
+}
+
+void ModelFlags::AddKernels(CLI::App& command) {
+  AddKernelProvider(command);
   command
       .add_option("--threads", threads, "Threads; 0: one for each core that this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+}
+
+void ModelFlags::AddPlan(CLI::App& command) {
+  command
+      .add_option("-O,--optimization-level", level,
+                  "0: nothing compiled; 1: simple fusions; 2 and 3: all that are safe")
+      ->check(CLI::Range(0, 3))
+      ->capture_default_str();
+  command
+      .add_option("--compilation-config", compilation_config,
+                  "JSON, a file with JSON, or KNOB=VALUE; -cc.KNOB=VALUE is short for it, and "
+                  "-cc.KNOB+=ITEM appends to a list")
+      ->allow_extra_args(false);
+  command.add_flag("--enforce-eager", enforce_eager, "Compile nothing and capture nothing");
 }
 
 void ModelFlags::AddSizes(CLI::App& command) {
@@ -70,8 +89,19 @@ void ModelFlags::AddSizes(CLI::App& command) {
       ->capture_default_str();
 }
 
-ModelOptions ModelFlags::Options() const {
+Result<Options> ModelFlags::Plan() const {
+  Options options;
+  options.level = level;
+  options.enforce_eager = enforce_eager;
+  for (const std::string& argument : compilation_config) {
+    RW_TRY(ApplyCompilationConfig(argument, options));
+  }
+  return options;
+}
+
+Result<ModelOptions> ModelFlags::Model() const {
   ModelOptions options;
+  RW_ASSIGN(options.plan, Plan());
   options.dtype = kDTypes.at(dtype);
   options.kv_dtype = kv_cache_dtype == "auto" ? options.dtype : kDTypes.at(kv_cache_dtype);
   options.max_model_len = max_model_len;
@@ -82,6 +112,22 @@ ModelOptions ModelFlags::Options() const {
 }
 
 int ModelFlags::Threads() const { return threads > 0 ? threads : AvailableCores(); }
+
+Result<Graph> ModelFlags::LoadGraph(const ModelConfig& config) const {
+  RW_ASSIGN(const ModelOptions options, Model());
+  std::shared_ptr<const Weights> weights = DummyWeights(config);
+  if (load_format != "dummy") {
+    auto checkpoint = Checkpoint::Open(model);
+    if (!checkpoint) {
+      return Err("{}; --load-format dummy needs config.json alone", checkpoint.error().message);
+    }
+    weights = CheckpointWeights(*std::move(checkpoint));
+  }
+  const WeightLookup lookup = [&](const std::string& name, std::span<const int64_t> dims) {
+    return weights->TypeOf(name, dims);
+  };
+  return ImportModel(config, lookup, {options.dtype, options.kv_dtype});
+}
 
 Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelOptions& options,
                               ThreadPool& pool) {
@@ -102,8 +148,7 @@ Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelOptions& optio
   const std::string name(Name(config.architecture));
   const int64_t layers = config.num_layers;
   RW_ASSIGN(ModelRunner model, ModelRunner::Create(std::move(config), std::move(weights), options));
-  bar.Finish(fmt::format("{}, {} layers, {}, {} steps", name, layers, summary,
-                         model.executable().steps.size()));
+  bar.Finish(fmt::format("{}, {} layers, {}", name, layers, summary));
   return model;
 }
 

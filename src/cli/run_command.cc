@@ -14,6 +14,7 @@
 #include "model/chat_prompt.h"
 #include "model/checkpoint.h"
 #include "model/tokenizer/tokenizer.h"
+#include "plan/explain.h"
 
 namespace rw {
 namespace {
@@ -148,10 +149,11 @@ Result<int> Run(Flags& flags) {
   if (flags.chat) {
     RW_ASSIGN(chat, LoadModelChatTemplate(flags.model.model));
   }
-  ModelOptions options = flags.model.Options();
+  RW_ASSIGN(ModelOptions options, flags.model.Model());
   options.max_sequences = 1;
   ThreadPool pool(flags.model.Threads());
   RW_ASSIGN(ModelRunner model, LoadModel(flags.model, options, pool));
+  fmt::print(stderr, "{}\n", Summary(model.plan(), model.compiled().facts));
   Engine engine(std::move(model), pool);
   const Session session{flags, tokenizer, engine};
   return chat ? Chat(session, *chat) : Complete(session);
@@ -193,6 +195,7 @@ CommandBody AddRunCommand(CLI::App& app) {
   flags->model.AddModel(*command);
   flags->model.AddLoadFormat(*command);
   flags->model.AddKernels(*command);
+  flags->model.AddPlan(*command);
   flags->model.AddSizes(*command);
   command->add_option("--prompt", flags->prompt,
                       "The text to go on from; with --chat, the one message");

@@ -41,7 +41,8 @@ void Print(const VerifyReport& report) {
 }
 
 Result<int> Verify(const Flags& flags) {
-  VerifyOptions options = {flags.model.Options(), flags.tolerance, std::nullopt};
+  RW_ASSIGN(ModelOptions model, flags.model.Model());
+  VerifyOptions options = {std::move(model), flags.tolerance, std::nullopt};
   if (flags.rope_frequencies == "float32") options.rope_frequencies = DType::kF32;
   if (flags.rope_frequencies == "bfloat16") options.rope_frequencies = DType::kBF16;
   RW_ASSIGN(const ModelConfig config, LoadModelConfig(flags.model.model));
@@ -66,6 +67,7 @@ CommandBody AddVerifyCommand(CLI::App& app) {
       "tests/golden/models/llama/golden.safetensors");
   flags->model.AddModel(*command);
   flags->model.AddKernels(*command);
+  flags->model.AddPlan(*command);
   command->add_option("--golden", flags->golden, "The recording, a safetensors file")->required();
   command->add_option("--tolerance", flags->tolerance, "Relative to the largest recorded magnitude")
       ->check(CLI::PositiveNumber)

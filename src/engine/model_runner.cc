@@ -5,7 +5,6 @@
 
 #include "base/check.h"
 #include "import/import.h"
-#include "lower/lower.h"
 
 namespace rw {
 namespace {
@@ -38,7 +37,30 @@ Result<ModelOptions> Resolve(const ModelConfig& config, ModelOptions options) {
   return options;
 }
 
+// The weights that an executable asks for, in its order.
+Result<std::vector<TensorView>> Bind(const Executable& executable, const Weights& weights) {
+  std::vector<TensorView> views;
+  for (const TensorPort& port : executable.weights) {
+    std::vector<int64_t> dims;
+    for (const Extent& extent : port.dims) dims.push_back(extent.value);
+    RW_ASSIGN(const TensorView view, weights.Get(port.name, dims));
+    views.push_back(view);
+  }
+  return views;
+}
+
 }  // namespace
+
+CompileRequest RequestFor(const ModelConfig& config, const ModelOptions& options) {
+  return {.facts = {.platform = ThisMachine(),
+                    .hidden_size = config.hidden_size,
+                    .dtype = options.dtype,
+                    .max_num_batched_tokens = options.max_batch_tokens,
+                    .max_num_seqs = options.max_sequences},
+          .options = options.plan,
+          .providers = options.providers,
+          .limits = {{"r", options.max_sequences}}};
+}
 
 int64_t AvailableMemory() {
   std::ifstream file("/proc/meminfo");
@@ -52,13 +74,13 @@ int64_t AvailableMemory() {
 }
 
 ModelRunner::ModelRunner(ModelConfig config, ModelOptions options,
-                         std::shared_ptr<const Weights> weights, Graph graph, Runner runner,
-                         RopeTable rope)
+                         std::shared_ptr<const Weights> weights, Compiled compiled,
+                         std::vector<Runner> runners, RopeTable rope)
     : config_(std::move(config)),
       options_(std::move(options)),
       weights_(std::move(weights)),
-      graph_(std::move(graph)),
-      runner_(std::move(runner)),
+      compiled_(std::move(compiled)),
+      runners_(std::move(runners)),
       rope_(std::move(rope)) {}
 
 Result<ModelRunner> ModelRunner::Create(ModelConfig config, std::shared_ptr<const Weights> weights,
@@ -67,24 +89,19 @@ Result<ModelRunner> ModelRunner::Create(ModelConfig config, std::shared_ptr<cons
   const WeightLookup lookup = [&](const std::string& name, std::span<const int64_t> dims) {
     return weights->TypeOf(name, dims);
   };
-  RW_ASSIGN(Graph graph,
+  RW_ASSIGN(const Graph graph,
             ImportModel(config, lookup, {options.dtype, options.kv_dtype, options.hidden_states}));
-  const LowerOptions lower = {
-      .providers = options.providers,
-      .limits = {{"n", options.max_batch_tokens}, {"r", options.max_sequences}}};
-  RW_ASSIGN(Executable executable, Lower(graph, lower));
-  std::vector<TensorView> views;
-  for (const TensorPort& port : executable.weights) {
-    std::vector<int64_t> dims;
-    for (const Extent& extent : port.dims) dims.push_back(extent.value);
-    RW_ASSIGN(const TensorView view, weights->Get(port.name, dims));
-    views.push_back(view);
+  RW_ASSIGN(Compiled compiled, Compile(graph, RequestFor(config, options)));
+  std::vector<Runner> runners;
+  for (Program& program : compiled.programs) {
+    RW_ASSIGN(std::vector<TensorView> views, Bind(program.executable, *weights));
+    RW_ASSIGN(Runner runner, Runner::Create(std::move(program.executable), std::move(views)));
+    runners.push_back(std::move(runner));
   }
-  RW_ASSIGN(Runner runner, Runner::Create(std::move(executable), std::move(views)));
   RW_ASSIGN(RopeTable rope,
             BuildRopeTable(config, options.max_model_len, options.rope_frequencies));
-  ModelRunner model(std::move(config), std::move(options), std::move(weights), std::move(graph),
-                    std::move(runner), std::move(rope));
+  ModelRunner model(std::move(config), std::move(options), std::move(weights), std::move(compiled),
+                    std::move(runners), std::move(rope));
   RW_TRY(model.ReserveKv());
   return model;
 }
@@ -127,7 +144,7 @@ std::vector<TensorView> ModelRunner::Forward(const Batch& batch, ThreadPool& poo
       IndexView(batch.lengths, {s}),    IndexView(batch.block_table, {s, batch.pages_per_row}),
       IndexView(batch.logit_rows, {r}), rope_.View(),
   };
-  return runner_.Run({inputs, kv_}, pool);
+  return runners_[compiled_.IndexFor(n)].Run({inputs, kv_}, pool);
 }
 
 }  // namespace rw

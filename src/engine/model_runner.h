@@ -1,4 +1,4 @@
-// A loaded model that can be stepped: weights, rope table, KV cache and the lowered graph.
+// A loaded model that can be stepped: weights, rope table, KV cache and the compiled graph.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/tensor.h"
 #include "base/thread_pool.h"
+#include "compile/compile.h"
 #include "engine/batch.h"
 #include "engine/weights.h"
 #include "ir/graph.h"
@@ -30,9 +31,13 @@ struct ModelOptions {
   int64_t kv_tokens = 0;           // room in the KV cache; 0: max_sequences full sequences, but
                                    // at most half of the memory that is available
   std::vector<std::string_view> providers = {"simd", "reference"};  // of kernels, best first
-  DType rope_frequencies = DType::kF32;                             // see BuildRopeTable
-  bool hidden_states = false;  // Forward also returns hidden.0 .. hidden.L
+  Options plan;                          // what the user asked of the plan
+  DType rope_frequencies = DType::kF32;  // see BuildRopeTable
+  bool hidden_states = false;            // Forward also returns hidden.0 .. hidden.L
 };
+
+// What is asked of the compiler for such a model on this machine.
+CompileRequest RequestFor(const ModelConfig& config, const ModelOptions& options);
 
 class ModelRunner {
  public:
@@ -45,8 +50,8 @@ class ModelRunner {
 
   const ModelConfig& config() const { return config_; }
   const ModelOptions& options() const { return options_; }  // with zeros resolved
-  const Graph& graph() const { return graph_; }
-  const Executable& executable() const { return runner_.executable(); }
+  const Plan& plan() const { return compiled_.plan; }
+  const Compiled& compiled() const { return compiled_; }
   const RopeTable& rope() const { return rope_; }
   int64_t kv_pages() const { return kv_pages_; }
   int64_t kv_bytes() const { return kv_memory_.size(); }
@@ -54,14 +59,14 @@ class ModelRunner {
 
  private:
   ModelRunner(ModelConfig config, ModelOptions options, std::shared_ptr<const Weights> weights,
-              Graph graph, Runner runner, RopeTable rope);
+              Compiled compiled, std::vector<Runner> runners, RopeTable rope);
   Status ReserveKv();
 
   ModelConfig config_;
   ModelOptions options_;
   std::shared_ptr<const Weights> weights_;
-  Graph graph_;
-  Runner runner_;
+  Compiled compiled_;            // its executables have moved to the runners
+  std::vector<Runner> runners_;  // one for each program
   RopeTable rope_;
   LazyMemory kv_memory_;
   std::vector<KvLayerView> kv_;

@@ -12,6 +12,7 @@ struct Case {
   std::string model;
   DType dtype;
   std::string_view provider;
+  int level = kDefaultLevel;
 };
 
 class Golden : public testing::TestWithParam<Case> {};
@@ -32,6 +33,7 @@ TEST_P(Golden, ReproducesTheRecording) {
   VerifyOptions options;
   options.model.dtype = options.model.kv_dtype = GetParam().dtype;
   options.model.providers = {GetParam().provider, "reference"};
+  options.model.plan.level = GetParam().level;
   ThreadPool pool(2);
   const auto report =
       VerifyModel(*config, CheckpointWeights(*std::move(checkpoint)), *golden, options, pool);
@@ -56,13 +58,14 @@ std::vector<Case> AllCases() {
         cases.push_back({model, dtype, provider});
       }
     }
+    for (const int level : {0, 1, 3}) cases.push_back({model, DType::kF32, "simd", level});
   }
   return cases;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden, testing::ValuesIn(AllCases()), [](const auto& info) {
   return info.param.model + "_" + std::string(Name(info.param.dtype)) + "_" +
-         std::string(info.param.provider);
+         std::string(info.param.provider) + "_O" + std::to_string(info.param.level);
 });
 
 }  // namespace

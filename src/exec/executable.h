@@ -59,6 +59,14 @@ struct OutputPort {
   Slot slot;
 };
 
+// Steps [first, last) of one piece of the graph, cut at splitting ops.
+struct ExecPiece {
+  int first;
+  int last;
+  bool splitting;  // never part of a captured graph
+  int equal_to;    // index of the first piece with the same steps up to where their data lies
+};
+
 struct Executable {
   std::vector<std::string> symbols;  // "n", "r", ...
   std::vector<int64_t> limits;  // the largest number each symbol may have; 0: any (inputs only)
@@ -66,6 +74,7 @@ struct Executable {
   std::vector<TensorPort> weights;
   std::vector<KvPort> kv;
   std::vector<Step> steps;
+  std::vector<ExecPiece> pieces;  // in order, without gaps
   std::vector<OutputPort> outputs;
   int64_t arena_bytes = 0;
 

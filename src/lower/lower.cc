@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <span>
 
 #include "lower/arena.h"
 
@@ -31,9 +33,7 @@ class Lowering {
       }
     }
     RW_TRY(PlaceArena());
-    for (const Node& node : graph_.nodes()) {
-      if (node.op->memory != Memory::kView) RW_TRY(AddStep(node));
-    }
+    RW_TRY(AddSteps());
     for (const ValueId id : graph_.outputs()) {
       if (graph_.type(id).is_kv()) continue;
       exec_.outputs.push_back({graph_.value(id).name, Place(id)});
@@ -196,32 +196,70 @@ class Lowering {
 
   const Slot& Place(ValueId id) const { return slots_[static_cast<size_t>(id)]; }
 
-  Status AddStep(const Node& node) {
-    Step step{.attrs = node.attrs, .layer = node.layer};
+  // Piece by piece. A piece equal to an earlier one takes over its kernels.
+  Status AddSteps() {
+    std::vector<Piece> pieces = options_.pieces;
+    if (pieces.empty()) pieces = Partition(graph_, {});
+    std::vector<const KernelRow*> kernels(graph_.nodes().size());
+    for (size_t p = 0; p < pieces.size(); ++p) {
+      const Piece& piece = pieces[p];
+      const int shift = pieces[static_cast<size_t>(piece.equal_to)].first - piece.first;
+      const auto first_step = static_cast<int>(exec_.steps.size());
+      for (int i = piece.first; i < piece.last; ++i) {
+        const Node& node = graph_.nodes()[static_cast<size_t>(i)];
+        if (node.op->memory == Memory::kView) continue;
+        const KernelRow*& kernel = kernels[static_cast<size_t>(i)];
+        kernel = kernels[static_cast<size_t>(i + shift)];
+        if (kernel == nullptr) {
+          RW_ASSIGN(kernel, FindKernelFor(node));
+        }
+        AddStep(node, *kernel);
+      }
+      exec_.pieces.push_back(
+          {first_step, static_cast<int>(exec_.steps.size()), piece.splitting, piece.equal_to});
+    }
+    return {};
+  }
+
+  Result<const KernelRow*> FindKernelFor(const Node& node) const {
     std::vector<DType> in;
     std::vector<DType> out;
     DType kv = DType::kF32;
-    const auto add = [&](ValueId id, std::vector<Slot>& slots, std::vector<DType>& dtypes) {
+    const auto add = [&](ValueId id, std::vector<DType>& dtypes) {
+      const Type& type = graph_.type(id);
+      if (type.is_kv()) {
+        kv = type.dtype;
+      } else {
+        dtypes.push_back(type.dtype);
+      }
+    };
+    for (const ValueId id : node.in) add(id, in);
+    for (const ValueId id : node.out) add(id, out);
+    static constexpr std::array<std::string_view, 1> kNative = {"reference"};
+    const bool native = std::ranges::find(options_.native, node.op->name) != options_.native.end();
+    const std::span<const std::string_view> providers =
+        native ? std::span<const std::string_view>(kNative) : options_.providers;
+    const KernelRow* kernel =
+        FindKernel(node.op->name, options_.device, {in, out, kv}, node.attrs, providers);
+    if (kernel != nullptr) return kernel;
+    std::string types;
+    for (const ValueId id : node.in) types += " " + ToString(graph_.type(id));
+    return Err("lower: no kernel of providers {} on {} for {} with operands{}",
+               fmt::join(providers, ", "), Name(options_.device), node.op->name, types);
+  }
+
+  void AddStep(const Node& node, const KernelRow& kernel) {
+    Step step{.kernel = &kernel, .attrs = node.attrs, .layer = node.layer};
+    const auto add = [&](ValueId id, std::vector<Slot>& slots) {
       if (graph_.type(id).is_kv()) {
         step.kv_layer = kv_layer_[static_cast<size_t>(id)];
-        kv = graph_.type(id).dtype;
-        return;
+      } else {
+        slots.push_back(Place(id));
       }
-      slots.push_back(Place(id));
-      dtypes.push_back(Place(id).dtype);
     };
-    for (const ValueId id : node.in) add(id, step.in, in);
-    for (const ValueId id : node.out) add(id, step.out, out);
-    step.kernel =
-        FindKernel(node.op->name, options_.device, {in, out, kv}, node.attrs, options_.providers);
-    if (step.kernel == nullptr) {
-      std::string types;
-      for (const ValueId id : node.in) types += " " + ToString(graph_.type(id));
-      return Err("lower: no kernel of providers {} on {} for {} with operands{}",
-                 fmt::join(options_.providers, ", "), Name(options_.device), node.op->name, types);
-    }
+    for (const ValueId id : node.in) add(id, step.in);
+    for (const ValueId id : node.out) add(id, step.out);
     exec_.steps.push_back(std::move(step));
-    return {};
   }
 
   const Graph& graph_;

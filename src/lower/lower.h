@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "exec/executable.h"
 #include "ir/graph.h"
+#include "partition/partition.h"
 
 namespace rw {
 
@@ -17,6 +18,10 @@ struct LowerOptions {
   Device device = Device::kCpu;
   // Kernel providers, the preferred one first.
   std::vector<std::string_view> providers = {"simd", "reference"};
+  // Ops that run as native code: the reference kernel, whatever the providers are.
+  std::vector<std::string_view> native;
+  // The graph's pieces (src/partition); empty: one piece. Equal pieces are lowered once.
+  std::vector<Piece> pieces;
   // The most that each symbol of an intermediate result can be at run time ("n": tokens of a step,
   // "r": rows that get logits). The arena is sized for them.
   std::map<std::string, int64_t, std::less<>> limits;

@@ -1,0 +1,107 @@
+#include "compile/compile.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "lower/lower.h"
+#include "plan/names.h"
+
+namespace rw {
+namespace {
+
+// What the plan promised is what the passes did.
+void CheckPromises(const Plan& plan, const TokenRange& range, const Program& program) {
+  for (const Pass& pass : Pipeline()) {
+    if (std::ranges::find(range.fusions, pass.knob) == range.fusions.end()) continue;
+    const auto report = std::ranges::find(program.reports, pass.name, &PassReport::pass);
+    const auto& promised = plan[pass.knob].layers;
+    RW_CHECK(report != program.reports.end() && report->layers == promised,
+             "{} matched {} times, the plan says {}", pass.name,
+             report == program.reports.end() ? 0 : report->layers.size(), promised.size());
+  }
+}
+
+KernelFinder Kernels(const CompileRequest& request) {
+  return KernelsOf(request.facts.platform.device, request.providers);
+}
+
+}  // namespace
+
+size_t Compiled::IndexFor(int64_t tokens) const {
+  const auto range = std::ranges::find_if(
+      plan.ranges, [&](const TokenRange& r) { return r.first <= tokens && tokens <= r.last; });
+  RW_CHECK(range != plan.ranges.end(), "no program for a step of {} tokens", tokens);
+  return static_cast<size_t>(program_of[static_cast<size_t>(range - plan.ranges.begin())]);
+}
+
+std::vector<std::string> SplittingOpsOf(const Plan& plan) {
+  std::vector<std::string> ops;
+  for (const std::string& name : plan.Get<Names>(Knob::kSplittingOps)) {
+    const SplittingOpDef* def = FindSplittingOp(name);
+    if (def != nullptr && !def->op.empty()) ops.emplace_back(def->op);
+  }
+  return ops;
+}
+
+Facts FactsOf(const Graph& graph, const CompileRequest& request) {
+  Facts facts = request.facts;
+  facts.graph = Survey(graph, Kernels(request));
+  return facts;
+}
+
+Result<Plan> PlanFor(const Facts& facts, const CompileRequest& request) {
+  auto plan = MakePlan(facts, request.options, request.policy);
+  if (!plan) return Err("{}", plan.error().message);
+  return *std::move(plan);
+}
+
+Compiled Rewrite(const Graph& graph, Plan plan, const CompileRequest& request,
+                 std::string_view stop_after) {
+  Compiled compiled{.plan = std::move(plan)};
+  const bool cut_first = !compiled.plan.On(Knob::kUseInductorGraphPartition);
+  const std::vector<std::string> cuts = SplittingOpsOf(compiled.plan);
+  std::vector<const TokenRange*> made;  // the first range of each program
+  for (const TokenRange& range : compiled.plan.ranges) {
+    const auto equal = std::ranges::find_if(
+        made, [&](const TokenRange* other) { return other->fusions == range.fusions; });
+    compiled.program_of.push_back(static_cast<int>(equal - made.begin()));
+    if (equal != made.end()) continue;
+    made.push_back(&range);
+    Rewritten rewritten = RunPasses(graph,
+                                    {.fusions = range.fusions,
+                                     .cut_before = cut_first ? cuts : std::vector<std::string>{},
+                                     .stop_after = stop_after},
+                                    Kernels(request));
+    std::vector<Piece> pieces = Partition(rewritten.graph, cuts);
+    compiled.programs.push_back(
+        {std::move(rewritten.graph), std::move(rewritten.reports), std::move(pieces), {}});
+    if (compiled.plan.policy == Policy::kRopewalk && stop_after.empty()) {
+      CheckPromises(compiled.plan, range, compiled.programs.back());
+    }
+  }
+  return compiled;
+}
+
+Result<Compiled> Compile(const Graph& graph, const CompileRequest& request) {
+  Facts facts = FactsOf(graph, request);
+  RW_ASSIGN(Plan plan, PlanFor(facts, request));
+  Compiled compiled = Rewrite(graph, std::move(plan), request);
+  compiled.facts = std::move(facts);
+  LowerOptions options{.device = request.facts.platform.device,
+                       .providers = request.providers,
+                       .limits = request.limits};
+  options.limits["n"] = request.facts.max_num_batched_tokens;
+  for (const OpDecision& op : compiled.plan.ops) {
+    if (!op.custom) options.native.push_back(op.op);
+  }
+  for (Program& program : compiled.programs) {
+    options.pieces = program.pieces;
+    RW_ASSIGN(program.executable, Lower(program.graph, options));
+  }
+  return compiled;
+}
+
+}  // namespace rw
