@@ -85,11 +85,7 @@ Compiled Rewrite(const Graph& graph, Plan plan, const CompileRequest& request,
   return compiled;
 }
 
-Result<Compiled> Compile(const Graph& graph, const CompileRequest& request) {
-  Facts facts = FactsOf(graph, request);
-  RW_ASSIGN(Plan plan, PlanFor(facts, request));
-  Compiled compiled = Rewrite(graph, std::move(plan), request);
-  compiled.facts = std::move(facts);
+Status LowerPrograms(Compiled& compiled, const CompileRequest& request) {
   LowerOptions options{.device = request.facts.platform.device,
                        .providers = request.providers,
                        .limits = request.limits};
@@ -101,6 +97,15 @@ Result<Compiled> Compile(const Graph& graph, const CompileRequest& request) {
     options.pieces = program.pieces;
     RW_ASSIGN(program.executable, Lower(program.graph, options));
   }
+  return {};
+}
+
+Result<Compiled> Compile(const Graph& graph, const CompileRequest& request) {
+  Facts facts = FactsOf(graph, request);
+  RW_ASSIGN(Plan plan, PlanFor(facts, request));
+  Compiled compiled = Rewrite(graph, std::move(plan), request);
+  compiled.facts = std::move(facts);
+  RW_TRY(LowerPrograms(compiled, request));
   return compiled;
 }
 

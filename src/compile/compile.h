@@ -55,6 +55,9 @@ Result<Plan> PlanFor(const Facts& facts, const CompileRequest& request);
 Compiled Rewrite(const Graph& graph, Plan plan, const CompileRequest& request,
                  std::string_view stop_after = {});
 
+// Gives each program its executable. An error where a call has no kernel in this build.
+Status LowerPrograms(Compiled& compiled, const CompileRequest& request);
+
 // All of it. An error also where the plan's platform has no kernels in this build.
 Result<Compiled> Compile(const Graph& graph, const CompileRequest& request);
 

@@ -106,6 +106,12 @@ Result<ModelRunner> ModelRunner::Create(ModelConfig config, std::shared_ptr<cons
   return model;
 }
 
+Result<ModelRunner> ModelRunner::With(const Options& plan) const {
+  ModelOptions options = options_;
+  options.plan = plan;
+  return Create(config_, weights_, options);
+}
+
 // [layer][k or v][page][kv head][token][head dim]: a head's tokens of a page lie together, so that
 // attention streams them.
 Status ModelRunner::ReserveKv() {

@@ -44,6 +44,9 @@ class ModelRunner {
   static Result<ModelRunner> Create(ModelConfig config, std::shared_ptr<const Weights> weights,
                                     const ModelOptions& options);
 
+  // The same model and weights under another plan, with a KV cache of its own.
+  Result<ModelRunner> With(const Options& plan) const;
+
   // Runs one step. The logits [rows asked for, vocab], then the hidden states if they were asked
   // for; all in the activations' dtype, valid until the next step.
   std::vector<TensorView> Forward(const Batch& batch, ThreadPool& pool);

@@ -1,0 +1,145 @@
+// ropewalk bench fusions MODEL: what each fusion gains, on and off in one run.
+#include <fmt/format.h>
+
+#include <array>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "cli/bench.h"
+#include "cli/model_flags.h"
+
+namespace rw {
+namespace {
+
+struct Flags {
+  ModelFlags model;
+  BatchShape batch;
+  int64_t num_iters = 9;
+  bool json = false;
+};
+
+std::string_view Short(Knob knob) {
+  const std::string_view name = Def(knob).name;
+  return name.substr(name.rfind('.') + 1);
+}
+
+// Percent that `on` is faster than `off`, pair by pair: both ran right after each other, so what
+// slows the machine for a while slows both.
+std::vector<double> Gains(const std::vector<double>& on, const std::vector<double>& off) {
+  std::vector<double> gains;
+  for (size_t i = 0; i < on.size(); ++i) gains.push_back((off[i] / on[i] - 1) * 100);
+  return gains;
+}
+
+struct Measurement {
+  std::string name;
+  std::vector<double> prompt;    // gains
+  std::vector<double> generate;  // gains
+};
+
+// A, B, B, A, A, B ...: neither always comes first.
+Result<Measurement> Measure(std::string name, Engine& on, Engine& off, const Flags& flags) {
+  std::array<std::vector<double>, 2> prompt;
+  std::array<std::vector<double>, 2> generate;
+  for (int64_t i = -1; i < flags.num_iters; ++i) {  // the first pair warms up
+    for (const int turn : {0, 1}) {
+      const size_t which = static_cast<size_t>((i + 1 + turn) % 2);
+      RW_ASSIGN(const BatchRun run,
+                RunBatch(which == 0 ? on : off, flags.batch, static_cast<uint64_t>(i + 1)));
+      if (i < 0) continue;
+      prompt[which].push_back(run.prompt_seconds);
+      generate[which].push_back(run.generate_seconds);
+    }
+  }
+  return Measurement{std::move(name), Gains(prompt[0], prompt[1]), Gains(generate[0], generate[1])};
+}
+
+std::string Percent(const std::vector<double>& gains) {
+  const Spread spread(gains);
+  return fmt::format("{:+6.2f} % ({:+.2f} to {:+.2f})", spread.median, spread.low, spread.high);
+}
+
+void Print(const std::vector<Measurement>& measurements, const Flags& flags, int threads) {
+  if (flags.json) {
+    const auto show = [](const std::vector<double>& gains) {
+      const Spread s(gains);
+      return nlohmann::ordered_json{{"median", s.median}, {"min", s.low}, {"max", s.high}};
+    };
+    nlohmann::ordered_json report = {{"model", flags.model.model},
+                                     {"dtype", flags.model.dtype},
+                                     {"threads", threads},
+                                     {"input_len", flags.batch.input_len},
+                                     {"output_len", flags.batch.output_len},
+                                     {"batch_size", flags.batch.batch_size},
+                                     {"pairs", flags.num_iters}};
+    for (const Measurement& m : measurements) {
+      report["gain_percent"][m.name] = {{"prompt", show(m.prompt)}, {"generate", show(m.generate)}};
+    }
+    fmt::print("{}\n", report.dump(2));
+    return;
+  }
+  fmt::print(
+      "{} threads, batch {}, {} prompt + {} generated tokens; gain over the same plan "
+      "without it,\nmedian of {} pairs run in turn (min to max)\n",
+      threads, flags.batch.batch_size, flags.batch.input_len, flags.batch.output_len,
+      flags.num_iters);
+  fmt::print("{:<28}{:>32}{:>32}\n", "fusion", "prompt", "generate");
+  for (const Measurement& m : measurements) {
+    fmt::print("{:<28}{:>32}{:>32}\n", m.name, Percent(m.prompt), Percent(m.generate));
+  }
+}
+
+Result<int> BenchFusions(const Flags& flags) {
+  RW_ASSIGN(ModelOptions options, flags.model.Model());
+  if (options.max_model_len == 0) {
+    options.max_model_len = flags.batch.input_len + flags.batch.output_len;
+  }
+  options.max_sequences = flags.batch.batch_size;
+  ThreadPool pool(flags.model.Threads());
+  RW_ASSIGN(ModelRunner model, LoadModel(flags.model, options, pool));
+  Engine on(model.With(options.plan).value(), pool);
+  std::vector<Measurement> measurements;
+  const auto measure = [&](std::string name, const Options& without) -> Status {
+    RW_ASSIGN(ModelRunner other, model.With(without));
+    Engine off(std::move(other), pool);
+    RW_ASSIGN(Measurement measurement, Measure(std::move(name), on, off, flags));
+    measurements.push_back(std::move(measurement));
+    return {};
+  };
+  for (const FusionDef& fusion : Fusions()) {
+    if (!model.plan().On(fusion.knob) || model.plan()[fusion.knob].layers.empty()) continue;
+    Options without = options.plan;
+    without.Set(fusion.knob, false);
+    // What the larger fusion contains would take its place.
+    for (const Knob part : fusion.contains) without.Set(part, false);
+    RW_TRY(measure(std::string(Short(fusion.knob)), without));
+  }
+  Options none = options.plan;
+  for (const FusionDef& fusion : Fusions()) none.Set(fusion.knob, false);
+  RW_TRY(measure("all of them", none));
+  RW_TRY(measure("nothing (noise)", options.plan));
+  Print(measurements, flags, pool.threads());
+  return 0;
+}
+
+}  // namespace
+
+CommandBody AddFusionsBench(CLI::App& bench) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      bench.add_subcommand("fusions", "Gain of each fusion: on and off, in turn, in one run");
+  command->footer("Example:\n  ropewalk bench fusions models/tales-5m");
+  flags->model.AddModel(*command);
+  flags->model.AddLoadFormat(*command);
+  flags->model.AddKernels(*command);
+  flags->model.AddPlan(*command);
+  flags->model.AddSizes(*command);
+  flags->batch.AddFlags(*command);
+  command->add_option("--num-iters", flags->num_iters, "Pairs of runs")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", flags->json, "Print one JSON object");
+  return [flags] { return BenchFusions(*flags); };
+}
+
+}  // namespace rw
