@@ -21,4 +21,11 @@ size_t EditDistance(std::string_view a, std::string_view b) {
   return d[a.size()][b.size()];
 }
 
+size_t Nearest(std::string_view word, std::span<const std::string> known) {
+  const auto distance = [&](const std::string& name) {
+    return name.starts_with(word) ? size_t{0} : EditDistance(word, name);
+  };
+  return static_cast<size_t>(std::ranges::min_element(known, {}, distance) - known.begin());
+}
+
 }  // namespace rw

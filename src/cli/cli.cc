@@ -21,7 +21,7 @@ std::string OneLine(std::string text) {
 }
 
 // The subcommand that `word` was probably meant to be, or nothing.
-std::string Nearest(const CLI::App& app, const std::string& word) {
+std::string NearestCommand(const CLI::App& app, const std::string& word) {
   std::string best;
   size_t least = 3;  // more edits than that are another word
   for (const CLI::App* command : app.get_subcommands({})) {
@@ -31,6 +31,23 @@ std::string Nearest(const CLI::App& app, const std::string& word) {
   return best;
 }
 
+// ", did you mean --prompt?" for the first word that looks like a flag and is none of the
+// command's.
+std::string NearestFlag(const CLI::App& command, int argc, char** argv) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  }
+  for (int i = 1; i < argc && !known.empty(); ++i) {
+    const std::string_view argument = argv[i];
+    const std::string word(argument.substr(0, argument.find('=')));
+    if (!word.starts_with("--") || std::ranges::find(known, word) != known.end()) continue;
+    const std::string& nearest = known[Nearest(word, known)];
+    if (EditDistance(word, nearest) < 4) return fmt::format(", did you mean {}?", nearest);
+  }
+  return "";
+}
+
 // What is wrong with the command line, in one line.
 std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   const std::string word = argc > 1 ? argv[1] : "";
@@ -38,11 +55,15 @@ std::string Explain(const CLI::App& app, const CLI::ParseError& error, int argc,
   const bool known = std::any_of(commands.begin(), commands.end(), [&](const CLI::App* command) {
     return command->get_name() == word;
   });
-  if (word.empty() || word[0] == '-' || known) return error.what();
+  if (known) {
+    const bool extra = dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr;
+    return error.what() + (extra ? NearestFlag(*app.get_subcommand(word), argc, argv) : "");
+  }
+  if (word.empty() || word[0] == '-') return error.what();
   std::string names;
   for (const CLI::App* command : commands)
     names += (names.empty() ? "" : ", ") + command->get_name();
-  const std::string nearest = Nearest(app, word);
+  const std::string nearest = NearestCommand(app, word);
   return fmt::format("unknown command \"{}\"{}; expected one of {}", word,
                      nearest.empty() ? "" : fmt::format(", did you mean {}?", nearest), names);
 }

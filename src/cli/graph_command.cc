@@ -26,10 +26,10 @@ struct Flags {
 Status CheckPass(const std::string& name) {
   const auto passes = Pipeline();
   if (name == kAll || std::ranges::find(passes, name, &Pass::name) != passes.end()) return {};
-  const auto nearest = std::ranges::min_element(
-      passes, {}, [&](const Pass& pass) { return EditDistance(name, pass.name); });
+  std::vector<std::string> known;
+  for (const Pass& pass : passes) known.emplace_back(pass.name);
   return Err("--after {}: no such pass; the nearest is {}, and all stands for the last", name,
-             nearest->name);
+             known[Nearest(name, known)]);
 }
 
 std::string PrintPieces(const Program& program) {

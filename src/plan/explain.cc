@@ -11,8 +11,10 @@ namespace rw {
 namespace {
 
 std::string Because(Source source, Reason reason, const std::string& detail) {
-  if (reason == Reason::kLevelDefault) return fmt::format("level {}", detail);
-  if (reason == Reason::kOffAtLevel) return fmt::format("level {} does not try it", detail);
+  const bool level_alone = detail.size() == 2 && detail[0] == 'O';
+  if (reason == Reason::kLevelDefault && level_alone) return fmt::format("level {}", detail);
+  if (reason == Reason::kOffAtLevel && level_alone)
+    return fmt::format("level {} does not try it", detail);
   std::string text = fmt::format("{}: {}", Name(source), Sentence(reason));
   if (!detail.empty()) text += fmt::format(" ({})", detail);
   return text;

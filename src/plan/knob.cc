@@ -221,10 +221,9 @@ Result<Knob> FindKnob(std::string_view name) {
       return Err("{}: vLLM has this knob, Ropewalk has none: {}", name, foreign.why);
     }
   }
-  const auto distance = [&](const KnobDef& def) {
-    return std::min(EditDistance(name, def.name), EditDistance(LastPart(name), LastPart(def.name)));
-  };
-  const KnobDef& nearest = *std::ranges::min_element(kKnobs, {}, distance);
+  std::vector<std::string> known;
+  for (const KnobDef& def : kKnobs) known.emplace_back(LastPart(def.name));
+  const KnobDef& nearest = kKnobs[Nearest(LastPart(name), known)];
   return Err("unknown knob {}; the nearest is {}", name, nearest.name);
 }
 

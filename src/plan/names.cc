@@ -28,12 +28,6 @@ constexpr SplittingOpDef kSplittingOps[] = {
 
 constexpr std::string_view kVllm = "vllm::";
 
-// The nearest of `known` to `name`.
-std::string Nearest(std::string_view name, const std::vector<std::string>& known) {
-  return *std::ranges::min_element(known, {},
-                                   [&](const std::string& k) { return EditDistance(name, k); });
-}
-
 }  // namespace
 
 const std::vector<CustomOpDef>& CustomOps() {
@@ -92,7 +86,7 @@ Status CheckCustomOpNames(const std::vector<std::string>& list) {
       known.insert(known.end(), def.ops.begin(), def.ops.end());
     }
     return Err("custom_ops: unknown op {}; the nearest is {}{}", name, item[0],
-               Nearest(name, known));
+               known[Nearest(name, known)]);
   }
   return {};
 }
@@ -105,7 +99,8 @@ Status CheckSplittingOpNames(const std::vector<std::string>& list) {
       known.emplace_back(def.name);
       if (!def.op.empty()) known.emplace_back(def.op);
     }
-    return Err("splitting_ops: unknown op {}; the nearest is {}", name, Nearest(name, known));
+    return Err("splitting_ops: unknown op {}; the nearest is {}", name,
+               known[Nearest(name, known)]);
   }
   return {};
 }

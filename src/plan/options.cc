@@ -64,7 +64,7 @@ Status ApplyObject(const Json& object, std::string_view prefix, Options& options
     auto knob = FindKnob(fmt::format("{}{}", prefix, key));
     if (!knob) return Err("{}: {}", value.where(), knob.error().message);
     auto parsed = FromJson(Def(*knob), value);
-    if (!parsed) return Err("{}: {}", value.where(), parsed.error().message);
+    if (!parsed) return tl::unexpected(parsed.error());
     options.Set(*knob, *std::move(parsed));
     return {};
   });

@@ -106,7 +106,8 @@ Result<Platform> ParsePlatform(std::string_view text) {
       } else if (Contains(row.features, item)) {
         if (!platform.Has(item)) platform.features.emplace_back(item);
       } else {
-        return Err("--platform {}: unknown {}; known: {}", text, item, KnownPlatforms());
+        return Err("--platform {}: unknown {}; expected one of {}, features {}", text, item,
+                   fmt::join(row.archs, " "), fmt::join(row.features, " "));
       }
     }
     if (!arch_given)
