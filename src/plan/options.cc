@@ -79,6 +79,9 @@ Status CheckNames(const Options& options) {
 }
 
 Status Append(const KnobDef& def, std::string_view text, Options& options) {
+  if (def.type != KnobType::kNames && def.type != KnobType::kSizes) {
+    return Err("{}: += appends to a list, and this knob is none", def.name);
+  }
   RW_ASSIGN(KnobValue more, ParseValue(def, text));
   const KnobValue* before = options.Find(def.knob);
   if (before == nullptr) {
@@ -95,7 +98,7 @@ Status Append(const KnobDef& def, std::string_view text, Options& options) {
     const auto& items = std::get<Sizes>(more);
     sizes->insert(sizes->end(), items.begin(), items.end());
   } else {
-    return Err("{}: += appends to a list, and this knob is none", def.name);
+    return Err("{}: {} cannot stand beside {}", def.name, text, ToString(def, *before));
   }
   options.Set(def.knob, std::move(all));
   return {};

@@ -55,7 +55,8 @@ TEST(Options, LaterWinsAndListsGrow) {
 TEST(Options, AMisspeltNameIsAnErrorWithTheNearest) {
   EXPECT_THAT(ErrorOf("pass_config.fuse_rope_kvcach=true"), HasSubstr("fuse_rope_kvcache"));
   EXPECT_THAT(ErrorOf("custom_ops+=+rotary_embeding"), HasSubstr("+rotary_embedding"));
-  EXPECT_THAT(ErrorOf("splitting_ops=[vllm::unified_atention]"), HasSubstr("unified_attention"));
+  EXPECT_THAT(ErrorOf("splitting_ops=[vllm::unified_atention_with_output]"),
+              HasSubstr("unified_attention"));
   EXPECT_THAT(ErrorOf(R"({"cudagraph_mod": "FULL"})"), HasSubstr("cudagraph_mode"));
   EXPECT_THAT(ErrorOf("backend=inductor"), HasSubstr("no torch.compile"));
 }
