@@ -4,7 +4,7 @@ set -eu
 
 build="g++ cmake ninja-build ccache mold pkg-config libfmt-dev libsimdjson-dev nlohmann-json3-dev
 libcli11-dev libexpected-dev libhwy-dev libpcre2-dev libutf8proc-dev"
-test="libgtest-dev libgmock-dev python3 clang-format"
+test="libgtest-dev libgmock-dev python3 clang-format chromium"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-tidy"
 bench="libbenchmark-dev"

@@ -18,6 +18,9 @@ constexpr std::string_view kCss =
 constexpr std::string_view kJs =
 #include "plan_page.js.inc"
     ;
+constexpr std::string_view kGraphJs =
+#include "plan_page_graph.js.inc"
+    ;
 
 // JSON in which no tag can begin or end, whatever the names in it: '<' stands only in strings.
 std::string InScript(std::string_view json) {
@@ -38,7 +41,7 @@ std::string InScript(std::string_view json) {
 std::string PlanPage(const Graph& imported, const Compiled& compiled, const Facts& facts) {
   const std::string data = InScript(PlanPageData(imported, compiled, facts));
   std::string page;
-  page.reserve(kHtml.size() + kCss.size() + kJs.size() + data.size());
+  page.reserve(kHtml.size() + kCss.size() + kJs.size() + kGraphJs.size() + data.size());
   std::string_view rest = kHtml;
   const auto insert = [&](std::string_view mark, std::string_view text) {
     const size_t at = rest.find(mark);
@@ -49,6 +52,7 @@ std::string PlanPage(const Graph& imported, const Compiled& compiled, const Fact
   };
   insert("{{style}}", kCss);
   insert("{{data}}", data);
+  insert("{{graph script}}", kGraphJs);
   insert("{{script}}", kJs);
   page += rest;
   return page;

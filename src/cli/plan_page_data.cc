@@ -13,7 +13,7 @@
 namespace rw {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using JsonValue = nlohmann::ordered_json;
 
 std::string_view KindName(Value::Kind kind) {
   switch (kind) {
@@ -38,15 +38,15 @@ class ValueTable {
     return it->second;
   }
 
-  Json Take() { return std::move(rows_); }
+  JsonValue Take() { return std::move(rows_); }
 
  private:
   std::map<std::tuple<Value::Kind, std::string, std::string>, int> index_;
-  Json rows_ = Json::array();
+  JsonValue rows_ = JsonValue::array();
 };
 
-Json NodeJson(const Graph& graph, const Node& node, ValueTable& values) {
-  Json json = {{"op", node.op->name}, {"in", Json::array()}, {"out", Json::array()}};
+JsonValue NodeJson(const Graph& graph, const Node& node, ValueTable& values) {
+  JsonValue json = {{"op", node.op->name}, {"in", JsonValue::array()}, {"out", JsonValue::array()}};
   if (node.layer != kNoLayer) json["layer"] = node.layer;
   for (const ValueId id : node.in) json["in"].push_back(values.Index(graph.value(id)));
   for (const ValueId id : node.out) json["out"].push_back(values.Index(graph.value(id)));
@@ -56,8 +56,8 @@ Json NodeJson(const Graph& graph, const Node& node, ValueTable& values) {
   return json;
 }
 
-Json NodesJson(const Graph& graph, ValueTable& values) {
-  Json nodes = Json::array();
+JsonValue NodesJson(const Graph& graph, ValueTable& values) {
+  JsonValue nodes = JsonValue::array();
   for (const Node& node : graph.nodes()) nodes.push_back(NodeJson(graph, node, values));
   return nodes;
 }
@@ -105,8 +105,8 @@ class Origins {
   std::set<std::string_view> kept_;
 };
 
-Json PiecesJson(const std::vector<Piece>& pieces) {
-  Json json = Json::array();
+JsonValue PiecesJson(const std::vector<Piece>& pieces) {
+  JsonValue json = JsonValue::array();
   for (const Piece& piece : pieces) {
     json.push_back({{"first", piece.first},
                     {"last", piece.last},
@@ -117,8 +117,8 @@ Json PiecesJson(const std::vector<Piece>& pieces) {
   return json;
 }
 
-Json ProgramJson(const Graph& imported, const Program& program, ValueTable& values) {
-  Json json = {{"ranges", Json::array()}, {"nodes", NodesJson(program.graph, values)}};
+JsonValue ProgramJson(const Graph& imported, const Program& program, ValueTable& values) {
+  JsonValue json = {{"ranges", JsonValue::array()}, {"nodes", NodesJson(program.graph, values)}};
   const Origins origins(imported, program.graph);
   for (size_t i = 0; i < program.graph.nodes().size(); ++i) {
     const std::vector<int> replaced = origins.Of(program.graph, program.graph.nodes()[i]);
@@ -128,25 +128,25 @@ Json ProgramJson(const Graph& imported, const Program& program, ValueTable& valu
   return json;
 }
 
-Json ProgramsJson(const Graph& imported, const Compiled& compiled, ValueTable& values) {
-  Json json = Json::array();
+JsonValue ProgramsJson(const Graph& imported, const Compiled& compiled, ValueTable& values) {
+  JsonValue json = JsonValue::array();
   for (const Program& program : compiled.programs) {
     json.push_back(ProgramJson(imported, program, values));
   }
   for (size_t i = 0; i < compiled.plan.ranges.size(); ++i) {
     const TokenRange& range = compiled.plan.ranges[i];
-    Json& program = json[static_cast<size_t>(compiled.program_of[i])];
+    JsonValue& program = json[static_cast<size_t>(compiled.program_of[i])];
     program["ranges"].push_back({range.first, range.last});
   }
   return json;
 }
 
-Json KnobJson(const KnobDef& def, const Facts& facts) {
-  Json json = {{"summary", def.summary}, {"in_vllm", def.in_vllm}};
+JsonValue KnobJson(const KnobDef& def, const Facts& facts) {
+  JsonValue json = {{"summary", def.summary}, {"in_vllm", def.in_vllm}};
   if (const FusionDef* fusion = FindFusion(def.knob); fusion != nullptr) {
     json["joins"] = fusion->joins;
     json["makes"] = fusion->makes;
-    json["left"] = Json::array();
+    json["left"] = JsonValue::array();
     if (facts.graph && !fusion->makes.empty()) {
       for (const Declined& declined :
            facts.graph->fusions[static_cast<size_t>(FusionIndex(def.knob))].declined) {
@@ -156,7 +156,7 @@ Json KnobJson(const KnobDef& def, const Facts& facts) {
       }
     }
   }
-  json["departures"] = Json::array();
+  json["departures"] = JsonValue::array();
   for (const Departure& row : Departures()) {
     if (row.knob == def.knob) {
       json["departures"].push_back({{"why", row.why}, {"thread", row.thread}});
@@ -165,8 +165,8 @@ Json KnobJson(const KnobDef& def, const Facts& facts) {
   return json;
 }
 
-Json ReasonsJson() {
-  Json json = Json::object();
+JsonValue ReasonsJson() {
+  JsonValue json = JsonValue::object();
   for (int i = 0; i <= static_cast<int>(Reason::kNoKernelForTypes); ++i) {
     const auto reason = static_cast<Reason>(i);
     json[std::string(Name(reason))] = Sentence(reason);
@@ -174,7 +174,7 @@ Json ReasonsJson() {
   return json;
 }
 
-void AddOps(const Graph& graph, Json& ops) {
+void AddOps(const Graph& graph, JsonValue& ops) {
   for (const Node& node : graph.nodes()) ops[std::string(node.op->name)] = node.op->summary;
 }
 
@@ -182,11 +182,11 @@ void AddOps(const Graph& graph, Json& ops) {
 
 std::string PlanPageData(const Graph& imported, const Compiled& compiled, const Facts& facts) {
   ValueTable values;
-  Json json = {{"model", imported.name()},
-               {"plan", Json::parse(PlanJson(compiled.plan, facts))},
-               {"knobs", Json::array()},
-               {"reasons", ReasonsJson()},
-               {"ops", Json::object()}};
+  JsonValue json = {{"model", imported.name()},
+                    {"plan", JsonValue::parse(PlanJson(compiled.plan, facts))},
+                    {"knobs", JsonValue::array()},
+                    {"reasons", ReasonsJson()},
+                    {"ops", JsonValue::object()}};
   for (const KnobDef& def : Knobs()) json["knobs"].push_back(KnobJson(def, facts));
   AddOps(imported, json["ops"]);
   for (const Program& program : compiled.programs) AddOps(program.graph, json["ops"]);
@@ -194,7 +194,7 @@ std::string PlanPageData(const Graph& imported, const Compiled& compiled, const 
   json["programs"] = ProgramsJson(imported, compiled, values);
   json["values"] = values.Take();
   // Names come from files: bytes that are no UTF-8 become U+FFFD.
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json.dump(-1, ' ', false, JsonValue::error_handler_t::replace);
 }
 
 }  // namespace rw

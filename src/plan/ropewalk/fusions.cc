@@ -183,6 +183,9 @@ Status YieldLayers(const Draft& draft, const FusionDef& fusion, Decision& decisi
       decision.detail = fmt::format("included in {}", name);
       return {};
     }
+    std::erase_if(decision.others, [](const Rejected& other) {
+      return other.value == KnobValue(false);  // what is chosen now
+    });
     decision.others.push_back({true, decision.source, reason, name});
     decision.value = false;
     decision.source = Source::kLegality;
