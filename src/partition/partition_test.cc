@@ -11,8 +11,8 @@ using testing::SizeIs;
 
 const OpDef kMix = {.name = "mix", .signature = "(x: T[n,h], w: W[h,h]) -> (y: T[n,h])"};
 const OpDef kCut = {.name = "cut",
-                        .signature = "(x: T[n,h]) -> (y: T[n,h])",
-                        .attrs = {{"by", AttrDef::Kind::kInt}}};
+                    .signature = "(x: T[n,h]) -> (y: T[n,h])",
+                    .attrs = {{"by", AttrDef::Kind::kInt}}};
 
 // Layers of mix, mix, cut over one stream.
 Graph Layers(int layers, int64_t by_of_layer_1 = 1) {
