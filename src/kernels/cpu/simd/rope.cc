@@ -61,25 +61,26 @@ struct Scratchpad {
   T* k_row;  // a turned row of k on its way to the cache
 };
 
-// All heads of one row, normalised if there is a w and turned. `cs` is the row of RowAngles.
+// All heads of one row, normalised if there is a w, then turned: in two rounds, so that heads
+// overlap in the processor while each waits for its own sum. `cs` is the row of RowAngles.
 template <class T>
 void TurnRow(const RopeArgs& args, const T* in, const float* w, const float* cs, int64_t heads,
              T* out) {
   const int64_t d = args.d;
   const int64_t r = args.rotated;
-  for (int64_t head = 0; head < heads; ++head) {
-    const T* from = in + head * d;
-    T* to = out + head * d;
-    if (w != nullptr) {
-      NormRow(args.style, from, w, args.eps, d, to);
-      from = to;
+  if (w != nullptr) {
+    for (int64_t i = 0; i < heads * d; i += d) {
+      NormRow(args.style, in + i, w, args.eps, d, out + i);
     }
+    in = out;
+  }
+  for (int64_t i = 0; i < heads * d; i += d) {
     if (args.layout == RopeLayout::kHalf) {
-      RotateHalves(from, cs, cs + r / 2, r / 2, to);
+      RotateHalves(in + i, cs, cs + r / 2, r / 2, out + i);
     } else {
-      RotatePairs(from, cs, cs + r, r, to);
+      RotatePairs(in + i, cs, cs + r, r, out + i);
     }
-    if (to != from && r < d) std::memcpy(to + r, from + r, (d - r) * sizeof(T));
+    if (out != in && r < d) std::memcpy(out + i + r, in + i + r, (d - r) * sizeof(T));
   }
 }
 
