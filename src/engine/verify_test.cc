@@ -48,6 +48,19 @@ TEST_P(Golden, ReproducesTheRecording) {
   EXPECT_GT(report->greedy_steps, 0);
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+// Under the sanitizers the shipped model, which is larger than the others and has no code of its
+// own, runs once.
+bool Skipped(const Case& c) {
+  return kSanitized && c.model == "tales_5m" &&
+         (c.provider == "reference" || c.dtype != DType::kF32 || c.level != kDefaultLevel);
+}
+
 std::vector<Case> AllCases() {
   std::vector<Case> cases;
   for (const char* model : {"llama", "llama3_scaled", "llama_linear", "llama_yarn", "llama_bias",
@@ -60,6 +73,7 @@ std::vector<Case> AllCases() {
     }
     for (const int level : {0, 1, 3}) cases.push_back({model, DType::kF32, "simd", level});
   }
+  std::erase_if(cases, Skipped);
   return cases;
 }
 
