@@ -95,6 +95,22 @@ Result<Json> Json::Get(std::string_view key) const {
   return Err("{}: missing", MemberPlace(where_, key));
 }
 
+std::optional<std::string> Json::ScalarText() const {
+  switch (kind()) {
+    case Kind::kBool:
+      return *AsBool() ? "true" : "false";
+    case Kind::kInt:
+      if (const auto value = AsInt()) return std::to_string(*value);
+      return std::nullopt;
+    case Kind::kDouble:
+      return fmt::format("{}", *AsDouble());
+    case Kind::kString:
+      return std::string(*AsString());
+    default:
+      return std::nullopt;
+  }
+}
+
 Result<bool> Json::AsBool() const {
   bool value;
   if (JsonAccess::Element(*this).get(value) != simdjson::SUCCESS) return Expected("true or false");

@@ -41,6 +41,9 @@ class Json {
   Result<double> AsDouble() const;            // any number
   Result<std::string_view> AsString() const;  // UTF-8, may hold U+0000; lives with the document
 
+  // A scalar as one would type it: true, 4096, 0.5, llama. nullopt for null, arrays and objects.
+  std::optional<std::string> ScalarText() const;
+
   // Elements in order. An error if this is no array / object. Members keep the order of the file;
   // duplicate keys are all visited.
   Result<std::vector<Json>> Elements() const;

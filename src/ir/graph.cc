@@ -37,13 +37,19 @@ Result<std::vector<ValueId>> Graph::AddNode(const OpDef& op, std::vector<ValueId
   return out;
 }
 
-std::vector<int> Graph::CountUses() const {
-  std::vector<int> uses(values_.size(), 0);
-  for (const Node& node : nodes_) {
-    for (const ValueId id : node.in) ++uses[static_cast<size_t>(id)];
-  }
-  for (const ValueId id : outputs_) ++uses[static_cast<size_t>(id)];
-  return uses;
+CallTypes TypesOf(const Graph& graph, std::span<const ValueId> in, std::span<const ValueId> out) {
+  CallTypes types;
+  const auto add = [&](ValueId id, std::vector<DType>& dtypes) {
+    const Type& type = graph.type(id);
+    if (type.is_kv()) {
+      types.kv = type.dtype;
+    } else {
+      dtypes.push_back(type.dtype);
+    }
+  };
+  for (const ValueId id : in) add(id, types.in);
+  for (const ValueId id : out) add(id, types.out);
+  return types;
 }
 
 namespace {

@@ -53,9 +53,6 @@ class Graph {
                                        std::vector<std::string> names, int layer = kNoLayer);
   void AddOutput(ValueId id) { outputs_.push_back(id); }
 
-  // How many operands of nodes and outputs of the graph refer to each value.
-  std::vector<int> CountUses() const;
-
  private:
   ValueId AddValue(Value value);
 
@@ -64,6 +61,14 @@ class Graph {
   std::vector<Node> nodes_;
   std::vector<ValueId> outputs_;
 };
+
+// Element types of a call, caches apart.
+struct CallTypes {
+  std::vector<DType> in;
+  std::vector<DType> out;
+  DType kv = DType::kF32;  // of the cache, where the call has one
+};
+CallTypes TypesOf(const Graph& graph, std::span<const ValueId> in, std::span<const ValueId> out);
 
 // Everything a graph must satisfy: known operands, defined before use, types as the ops say,
 // attributes as the rows say, unique names, each KV cache written and read in one line of descent.

@@ -89,17 +89,7 @@ MaybeRefused CheckCache(const Matcher& m, const Site& site) {
 
 MaybeRefused CheckTypes(const Matcher& m, Site& site) {
   std::vector<Type> in;
-  KernelTypes types;
-  std::vector<DType> in_types;
-  std::vector<DType> out_types;
-  for (const ValueId id : site.in) {
-    in.push_back(m.graph().type(id));
-    if (in.back().is_kv()) {
-      types.kv = in.back().dtype;
-    } else {
-      in_types.push_back(in.back().dtype);
-    }
-  }
+  for (const ValueId id : site.in) in.push_back(m.graph().type(id));
   const auto results = InferResults(*site.op, in, site.attrs);
   if (!results) return Refused{Reason::kDifferentAttributes, results.error().message};
   for (size_t i = 0; i < site.out.size(); ++i) {
@@ -109,11 +99,10 @@ MaybeRefused CheckTypes(const Matcher& m, Site& site) {
                      fmt::format("%{} would be {}, is {}", m.graph().value(site.out[i]).name,
                                  ToString((*results)[i]), ToString(old))};
     }
-    if (!old.is_kv()) out_types.push_back(old.dtype);
   }
-  types.in = in_types;
-  types.out = out_types;
-  const KernelRow* row = m.find_kernel()(*site.op, types, site.attrs);
+  // The new results have the old ones' types.
+  const CallTypes types = TypesOf(m.graph(), site.in, site.out);
+  const KernelRow* row = m.find_kernel()(*site.op, {types.in, types.out, types.kv}, site.attrs);
   if (row == nullptr) return Refused{Reason::kNoKernelForTypes, std::string(site.op->name)};
   site.kernel = fmt::format("{}/{}/{}/{}", row->op, Name(row->device), row->provider,
                             Name(m.graph().type(site.in[0]).dtype));

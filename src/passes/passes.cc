@@ -50,20 +50,8 @@ void KeepToOneSide(const Graph& graph, const std::vector<std::string>& cuts, Mat
 
 bool HasKernel(const Graph& graph, const Node& node, const KernelFinder& find_kernel) {
   if (node.op->memory == Memory::kView) return true;
-  std::vector<DType> in;
-  std::vector<DType> out;
-  KernelTypes types;
-  for (const ValueId id : node.in) {
-    const Type& type = graph.type(id);
-    if (type.is_kv()) types.kv = type.dtype;
-    if (!type.is_kv()) in.push_back(type.dtype);
-  }
-  for (const ValueId id : node.out) {
-    if (!graph.type(id).is_kv()) out.push_back(graph.type(id).dtype);
-  }
-  types.in = in;
-  types.out = out;
-  return find_kernel(*node.op, types, node.attrs) != nullptr;
+  const CallTypes types = TypesOf(graph, node.in, node.out);
+  return find_kernel(*node.op, {types.in, types.out, types.kv}, node.attrs) != nullptr;
 }
 
 std::vector<int> LayersOf(const std::vector<Site>& sites) {

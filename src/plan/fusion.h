@@ -1,6 +1,7 @@
 // The fusions a plan decides, as a table: what each joins, what op it makes, when it is tried.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <span>
 #include <string_view>
@@ -20,6 +21,8 @@ struct FusionDef {
   std::string_view custom_op;  // vLLM's name of the op that it needs hand-written
   std::vector<Knob> contains;  // smaller fusions that it includes
   std::string_view needs;      // requirements in words, for the docs
+
+  bool writes_cache() const { return std::ranges::find(parts, "kv_write") != parts.end(); }
 };
 
 // In the order of the knobs.

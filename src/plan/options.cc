@@ -11,26 +11,8 @@ namespace {
 
 // The JSON value as ParseValue would read it from a flag.
 Result<std::string> AsText(const KnobDef& def, const Json& json) {
-  switch (json.kind()) {
-    case Json::Kind::kBool: {
-      RW_ASSIGN(const bool value, json.AsBool());
-      return std::string(value ? "true" : "false");
-    }
-    case Json::Kind::kInt: {
-      RW_ASSIGN(const int64_t value, json.AsInt());
-      return std::to_string(value);
-    }
-    case Json::Kind::kDouble: {
-      RW_ASSIGN(const double value, json.AsDouble());
-      return fmt::format("{}", value);
-    }
-    case Json::Kind::kString: {
-      RW_ASSIGN(const std::string_view value, json.AsString());
-      return std::string(value);
-    }
-    default:
-      return json.Expected(def.summary);
-  }
+  if (auto text = json.ScalarText()) return *std::move(text);
+  return json.Expected(def.summary);
 }
 
 Result<KnobValue> FromJson(const KnobDef& def, const Json& json) {

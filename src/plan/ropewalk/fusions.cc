@@ -26,10 +26,6 @@ bool AskedOn(const Options& options, Knob knob) {
   return asked != nullptr && *asked;
 }
 
-bool WritesCache(const FusionDef& fusion) {
-  return std::ranges::find(fusion.parts, "kv_write") != fusion.parts.end();
-}
-
 std::optional<Ban> BannedBySplit(const Draft& draft, const FusionDef& fusion) {
   for (const std::string& name : std::get<Names>(draft[Knob::kSplittingOps].value)) {
     const SplittingOpDef* cut = FindSplittingOp(name);
@@ -91,7 +87,7 @@ std::optional<Ban> BannedAlone(const Draft& draft, const FusionDef& fusion) {
   }
   if (auto ban = BannedBySplit(draft, fusion)) return ban;
   if (auto ban = BannedByCustomOps(draft, fusion)) return ban;
-  if (WritesCache(fusion)) {
+  if (fusion.writes_cache()) {
     const int64_t* threshold = draft.options.Get<int64_t>(kThreshold);
     if (threshold != nullptr && *threshold < 1) {
       return Ban{true, Reason::kNoTokens, "rope_kvcache_fusion_max_token_num=0", {kThreshold}};

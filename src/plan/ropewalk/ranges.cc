@@ -13,14 +13,10 @@ namespace {
 constexpr Knob kThreshold = Knob::kRopeKvcacheFusionMaxTokenNum;
 constexpr Knob kEndpoints = Knob::kCompileRangesEndpoints;
 
-bool WritesCache(Knob knob) {
-  return knob == Knob::kFuseRopeKvcache || knob == Knob::kFuseQkNormRopeKvcache;
-}
-
 // The fusion that makes the threshold matter, if one is on.
 std::optional<Knob> ThresholdCause(const Draft& draft) {
-  for (const Knob knob : {Knob::kFuseRopeKvcache, Knob::kFuseQkNormRopeKvcache}) {
-    if (draft.On(knob)) return knob;
+  for (const FusionDef& fusion : Fusions()) {
+    if (fusion.writes_cache() && draft.On(fusion.knob)) return fusion.knob;
   }
   return std::nullopt;
 }
@@ -64,7 +60,7 @@ std::vector<Knob> FusionsUpTo(const Draft& draft, int64_t tokens) {
   std::vector<Knob> on;
   for (const FusionDef& fusion : Fusions()) {
     const bool fits =
-        !WritesCache(fusion.knob) || tokens <= std::get<int64_t>(draft[kThreshold].value);
+        !fusion.writes_cache() || tokens <= std::get<int64_t>(draft[kThreshold].value);
     // One that is included in a larger one has no layers of its own.
     const bool works = !draft.facts.graph || !draft[fusion.knob].layers.empty();
     if (draft.On(fusion.knob) && fits && works) on.push_back(fusion.knob);
@@ -136,11 +132,7 @@ Status DecideRest(Draft& draft) {
   Names providers;
   for (const KernelRow& row : KernelTable()) {
     if (row.op != "rms_norm" || row.device != draft.facts.platform.device) continue;
-    if (row.provider == "reference") {
-      providers.emplace_back(row.provider);
-    } else if (!native) {
-      providers.emplace(providers.begin(), row.provider);
-    }
+    if (row.provider == "reference" || !native) providers.emplace_back(row.provider);
   }
   set(Knob::kRmsNormProviders, std::move(providers),
       native ? Reason::kUserAsked : Reason::kFallback,

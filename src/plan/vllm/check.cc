@@ -88,32 +88,16 @@ Result<RecordedFacts> ReadFacts(const Json& json) {
 
 // A value as text, in the spelling of ToString. Lists whose order means nothing are sorted.
 Result<std::string> TextOf(const Json& json, bool sorted) {
-  switch (json.kind()) {
-    case Json::Kind::kBool: {
-      RW_ASSIGN(const bool value, json.AsBool());
-      return std::string(value ? "true" : "false");
-    }
-    case Json::Kind::kInt: {
-      RW_ASSIGN(const int64_t value, json.AsInt());
-      return std::to_string(value);
-    }
-    case Json::Kind::kString: {
-      RW_ASSIGN(const std::string_view value, json.AsString());
-      return std::string(value);
-    }
-    case Json::Kind::kArray: {
-      std::vector<std::string> items;
-      RW_TRY(json.ForEachElement([&](size_t, const Json& item) -> Status {
-        RW_ASSIGN(std::string text, TextOf(item, sorted));
-        items.push_back(std::move(text));
-        return {};
-      }));
-      if (sorted) std::ranges::sort(items);
-      return fmt::format("[{}]", fmt::join(items, ", "));
-    }
-    default:
-      return json.Expected("a name, a number, true, false or an array");
-  }
+  if (auto text = json.ScalarText()) return *std::move(text);
+  if (!json.is_array()) return json.Expected("a name, a number, true, false or an array");
+  std::vector<std::string> items;
+  RW_TRY(json.ForEachElement([&](size_t, const Json& item) -> Status {
+    RW_ASSIGN(std::string text, TextOf(item, sorted));
+    items.push_back(std::move(text));
+    return {};
+  }));
+  if (sorted) std::ranges::sort(items);
+  return fmt::format("[{}]", fmt::join(items, ", "));
 }
 
 template <Knob knob>
@@ -226,15 +210,13 @@ Result<Case> ReadCase(const Json& json) {
   return c;
 }
 
-Status CheckLine(std::string_view line, std::string place, size_t max_differences,
-                 CheckReport& report) {
+Status CheckLine(std::string_view line, std::string place, CheckReport& report) {
   RW_ASSIGN(const JsonDocument document, JsonDocument::Parse(line, std::move(place)));
   RW_ASSIGN(const Case c, ReadCase(document.root()));
   RW_ASSIGN(const Json outcome, document.root().Get("outcome"));
   RW_ASSIGN(const std::vector<std::string> differences, Compare(outcome, c));
   ++(differences.empty() ? report.passed : report.failed);
   for (const std::string& difference : differences) {
-    if (report.differences.size() == max_differences) break;
     report.differences.push_back(fmt::format("case {}: {}", c.id, difference));
   }
   return {};
@@ -251,8 +233,14 @@ Result<CheckReport> CheckCases(const std::string& path, int max_differences) {
     const std::string_view line = rest.substr(0, end);
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
     if (line.empty()) continue;
-    RW_TRY(CheckLine(line, fmt::format("{} line {}", path, number),
-                     static_cast<size_t>(std::max(0, max_differences)), report));
+    // A case that cannot be read has failed; the others are still checked.
+    const Status checked = CheckLine(line, fmt::format("{} line {}", path, number), report);
+    if (!checked) {
+      ++report.failed;
+      report.differences.push_back(checked.error().message);
+    }
+    const size_t most = static_cast<size_t>(std::max(0, max_differences));
+    if (report.differences.size() > most) report.differences.resize(most);
   }
   return report;
 }

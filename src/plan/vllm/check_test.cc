@@ -90,7 +90,7 @@ TEST(VllmCheck, OnlySoManyDifferencesAreListed) {
   EXPECT_EQ(report->differences.size(), 2u);
 }
 
-TEST(VllmCheck, AMalformedLineIsNamed) {
+TEST(VllmCheck, AMalformedLineIsNamedAndHasFailed) {
   const std::string line = Recorded(0);
   const struct {
     std::string text;
@@ -109,8 +109,11 @@ TEST(VllmCheck, AMalformedLineIsNamed) {
   };
   for (const auto& row : rows) {
     const auto report = CheckText(line + "\n" + row.text + "\n");
-    ASSERT_FALSE(report) << row.text.substr(0, 40);
-    EXPECT_THAT(report.error().message, HasSubstr(row.said));
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(report->passed, 1);
+    EXPECT_EQ(report->failed, 1);
+    ASSERT_EQ(report->differences.size(), 1u) << row.text.substr(0, 40);
+    EXPECT_THAT(report->differences[0], HasSubstr(row.said));
   }
 }
 
