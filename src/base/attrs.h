@@ -33,7 +33,7 @@ class Attrs {
   }
 
   const AttrValue* Find(std::string_view name) const {
-    const auto it = std::ranges::lower_bound(entries_, name, {}, &Entry::first);
+    const auto it = std::lower_bound(entries_.begin(), entries_.end(), name, Before);
     return it != entries_.end() && it->first == name ? &it->second : nullptr;
   }
 
@@ -55,8 +55,9 @@ class Attrs {
 
  private:
   using Entry = std::pair<std::string, AttrValue>;
+  static bool Before(const Entry& entry, std::string_view name) { return entry.first < name; }
   std::vector<Entry>::iterator LowerBound(std::string_view name) {
-    return std::ranges::lower_bound(entries_, name, {}, &Entry::first);
+    return std::lower_bound(entries_.begin(), entries_.end(), name, Before);
   }
   std::vector<Entry> entries_;
 };

@@ -1,5 +1,6 @@
 #include "base/dtype.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -14,10 +15,8 @@ struct Row {
   size_t size;
 };
 constexpr std::array kRows = {
-    Row{DType::kF32, "f32", 4},
-    Row{DType::kF16, "f16", 2},
-    Row{DType::kBF16, "bf16", 2},
-    Row{DType::kI32, "i32", 4},
+    Row{DType::kF32, "f32", 4}, Row{DType::kF16, "f16", 2},       Row{DType::kBF16, "bf16", 2},
+    Row{DType::kI32, "i32", 4}, Row{DType::kF8E4M3, "f8e4m3", 1},
 };
 
 const Row& RowOf(DType dtype) {
@@ -63,6 +62,31 @@ F16 RoundTo<F16>(float x) {
   }
   const uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
   return {static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13))};
+}
+
+float ToFloat(F8E4M3 x) {
+  const float sign = (x.bits & 0x80u) != 0 ? -1.0f : 1.0f;
+  const uint32_t magnitude = x.bits & 0x7fu;
+  if (magnitude == 0x7f) return std::bit_cast<float>(sign < 0 ? 0xfff00000u : 0x7ff00000u);
+  const uint32_t exponent = magnitude >> 3;
+  const auto mantissa = static_cast<float>(magnitude & 7u);
+  if (exponent == 0) return sign * std::ldexp(mantissa, -9);
+  return sign * std::ldexp(8.0f + mantissa, static_cast<int>(exponent) - 10);
+}
+
+template <>
+F8E4M3 RoundTo<F8E4M3>(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const auto sign = static_cast<uint8_t>((bits >> 24) & 0x80u);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return {0x7f};  // NaN, as GPUs convert it
+  const float absolute = std::min(std::bit_cast<float>(magnitude), 448.0f);
+  if (absolute < 0x1p-6f) {  // subnormal: count units of 2^-9, ties to even
+    return {static_cast<uint8_t>(sign | static_cast<uint8_t>(std::nearbyint(absolute * 512.0f)))};
+  }
+  const auto value = std::bit_cast<uint32_t>(absolute);
+  const uint32_t rounded = value + 0x7ffffu + ((value >> 20) & 1u);  // may carry to the next power
+  return {static_cast<uint8_t>(sign | ((rounded - 0x3c000000u) >> 20))};
 }
 
 }  // namespace rw

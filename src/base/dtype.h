@@ -9,13 +9,14 @@
 
 namespace rw {
 
-enum class DType : uint8_t { kF32, kF16, kBF16, kI32 };
+enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kF8E4M3 };
 
-size_t SizeOf(DType dtype);          // bytes per element
-std::string_view Name(DType dtype);  // "f32", "f16", "bf16", "i32": the spelling of the IR
+size_t SizeOf(DType dtype);  // bytes per element
+// "f32", "f16", "bf16", "i32", "f8e4m3": the spelling of the IR
+std::string_view Name(DType dtype);
 std::optional<DType> ParseDType(std::string_view name);  // the inverse of Name
 
-// Storage types of 16 bits. Arithmetic is done in float; these only carry bits.
+// Storage types. Arithmetic is done in float; these only carry bits.
 struct BF16 {
   uint16_t bits;
   bool operator==(const BF16&) const = default;
@@ -24,12 +25,19 @@ struct F16 {
   uint16_t bits;
   bool operator==(const F16&) const = default;
 };
+// OCP fp8 with 4 bits of exponent (bias 7) and 3 of mantissa: no infinity, largest 448. KV caches.
+struct F8E4M3 {
+  uint8_t bits;
+  bool operator==(const F8E4M3&) const = default;
+};
 
 inline float ToFloat(float x) { return x; }
 inline float ToFloat(BF16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
 float ToFloat(F16 x);
+float ToFloat(F8E4M3 x);
 
-// Rounds to the nearest T, ties to even; NaN stays NaN, overflow becomes infinity.
+// Rounds to the nearest T, ties to even; NaN stays NaN, overflow becomes infinity, or the largest
+// number where there is none (f8e4m3, infinities included).
 template <class T>
 T RoundTo(float x);
 template <>
@@ -44,6 +52,8 @@ inline BF16 RoundTo<BF16>(float x) {
 }
 template <>
 F16 RoundTo<F16>(float x);
+template <>
+F8E4M3 RoundTo<F8E4M3>(float x);
 
 template <class T>
 inline constexpr DType kDTypeOf = DType::kF32;
@@ -53,5 +63,7 @@ template <>
 inline constexpr DType kDTypeOf<BF16> = DType::kBF16;
 template <>
 inline constexpr DType kDTypeOf<int32_t> = DType::kI32;
+template <>
+inline constexpr DType kDTypeOf<F8E4M3> = DType::kF8E4M3;
 
 }  // namespace rw

@@ -21,7 +21,7 @@ struct CompileRequest {
   Facts facts;  // facts.graph is filled in from the graph
   Options options;
   Policy policy = Policy::kRopewalk;
-  std::vector<std::string_view> providers = {"simd", "reference"};  // of kernels, best first
+  std::vector<std::string_view> providers;  // of kernels, best first; none: the table's order
   // Symbols' largest sizes beside n, which is facts.max_num_batched_tokens ("r").
   std::map<std::string, int64_t, std::less<>> limits;
 };

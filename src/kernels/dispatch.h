@@ -21,9 +21,20 @@ void WithFloatType(DType dtype, const Fn& fn) {
     case DType::kBF16:
       return fn(BF16{});
     case DType::kI32:
+    case DType::kF8E4M3:
       break;
   }
   RW_CHECK(false, "{} is no float type", Name(dtype));
+}
+
+// A KV cache holds floats, or fp8 with scales.
+inline bool IsCacheType(DType dtype) { return IsFloat(dtype) || dtype == DType::kF8E4M3; }
+
+// Calls fn(T{}) with the C++ type of a cache's `dtype`.
+template <class Fn>
+void WithCacheType(DType dtype, const Fn& fn) {
+  if (dtype == DType::kF8E4M3) return fn(F8E4M3{});
+  WithFloatType(dtype, fn);
 }
 
 }  // namespace rw

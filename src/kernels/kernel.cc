@@ -16,13 +16,18 @@ std::string_view Name(Device device) {
 
 const KernelRow* FindKernel(std::string_view op, Device device, const KernelTypes& types,
                             const Attrs& attrs, std::span<const std::string_view> providers) {
-  for (const std::string_view provider : providers) {
+  const auto find = [&](const std::string_view* provider) -> const KernelRow* {
     for (const KernelRow& row : KernelTable()) {
-      if (row.op == op && row.device == device && row.provider == provider &&
-          row.accepts(types, attrs)) {
+      if (row.op == op && row.device == device &&
+          (provider == nullptr || row.provider == *provider) && row.accepts(types, attrs)) {
         return &row;
       }
     }
+    return nullptr;
+  };
+  if (providers.empty()) return find(nullptr);
+  for (const std::string_view& provider : providers) {
+    if (const KernelRow* row = find(&provider)) return row;
   }
   return nullptr;
 }

@@ -16,8 +16,21 @@
 
 namespace rw {
 
+namespace gpu {
+struct Queue;  // kernels/gpu/queue.h
+}
+
 enum class Device : uint8_t { kCpu, kCuda, kRocm };
 std::string_view Name(Device device);
+
+// What the host knows of a step whose operands lie on a GPU. A kernel sizes its grid by these
+// bounds and reads the true numbers on the device, so that a captured graph serves every step
+// within them.
+struct StepBounds {
+  int64_t max_query = 0;   // most new tokens of one sequence
+  int64_t max_length = 0;  // most cached positions of one sequence, the new ones included
+  bool decodes() const { return max_query == 1; }
+};
 
 // One call of a kernel. Operands and results stand in the order of the op's signature
 // (src/ops); a kv operand or result stands in no list but in `kv`.
@@ -27,6 +40,7 @@ struct KernelCall {
   const KvLayerView* kv = nullptr;  // the layer's cache, where the op reads or writes it
   const Attrs& attrs;
   ThreadPool& pool;
+  const gpu::Queue* gpu = nullptr;  // the stream of a GPU kernel, whose operands lie in its memory
 };
 
 // Element types of operands and results in signature order, kv excluded.
@@ -39,16 +53,18 @@ struct KernelTypes {
 struct KernelRow {
   std::string_view op;  // the op's name
   Device device;
-  std::string_view provider;  // "reference": scalar, states the meaning; "simd": Highway
+  // "reference": scalar, states the meaning; "simd": Highway; "gpu": ours, for CUDA and HIP;
+  // "cublaslt"
+  std::string_view provider;
   bool (*accepts)(const KernelTypes& types, const Attrs& attrs);
   void (*run)(const KernelCall& call);
 };
 
-// All rows of this build.
+// All rows of this build. Those of one device stand in the order of preference.
 std::span<const KernelRow> KernelTable();
 
-// The first row for `op` on `device` that accepts the types, trying `providers` in order; nullptr
-// if there is none.
+// The first row for `op` on `device` that accepts the types, trying `providers` in order, or all in
+// the order of the table if none are named; nullptr if there is none.
 const KernelRow* FindKernel(std::string_view op, Device device, const KernelTypes& types,
                             const Attrs& attrs, std::span<const std::string_view> providers);
 

@@ -4,17 +4,26 @@
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/kernel.h"
+#if defined(RW_CUDA)
+#include "kernels/cuda/cuda.h"
+#include "kernels/gpu/gpu.h"
+#endif
 
 namespace rw {
 
 std::span<const KernelRow> KernelTable() {
   static const std::vector<KernelRow> table = [] {
     std::vector<KernelRow> rows;
-    for (const auto family :
-         {reference::ElementwiseRows(), reference::RowOpRows(), reference::NormRows(),
-          reference::LinearRows(), reference::RopeRows(), reference::AttentionRows(),
-          simd::ElementwiseRows(), simd::RowOpRows(), simd::NormRows(), simd::LinearRows(),
-          simd::RopeRows(), simd::AttentionRows()}) {
+    for (const auto family : {
+           simd::ElementwiseRows(), simd::RowOpRows(), simd::NormRows(), simd::LinearRows(),
+               simd::RopeRows(), simd::AttentionRows(), reference::ElementwiseRows(),
+               reference::RowOpRows(), reference::NormRows(), reference::LinearRows(),
+               reference::RopeRows(), reference::AttentionRows(),
+#if defined(RW_CUDA)
+               cuda::LinearRows(), gpu::ElementwiseRows(), gpu::RowOpRows(), gpu::NormRows(),
+               gpu::LinearRows(), gpu::RopeRows(), gpu::AttentionRows(),
+#endif
+         }) {
       rows.insert(rows.end(), family.begin(), family.end());
     }
     return rows;

@@ -26,6 +26,10 @@ struct KvLayerView {
   int64_t page_stride = 0;
   int64_t head_stride = 0;
   int64_t token_stride = 0;
+  // Of an f8e4m3 cache: stored = round(x / scale), read = stored * scale, f32[heads] each in the
+  // memory of the cache's device; nullptr: 1.
+  const float* k_scale = nullptr;
+  const float* v_scale = nullptr;
 
   // First element of a token's row of head `head`.
   int64_t Offset(int64_t page, int64_t head, int64_t token) const {

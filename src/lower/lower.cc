@@ -1,6 +1,7 @@
 #include "lower/lower.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -222,30 +223,25 @@ class Lowering {
   }
 
   Result<const KernelRow*> FindKernelFor(const Node& node) const {
-    std::vector<DType> in;
-    std::vector<DType> out;
-    DType kv = DType::kF32;
-    const auto add = [&](ValueId id, std::vector<DType>& dtypes) {
-      const Type& type = graph_.type(id);
-      if (type.is_kv()) {
-        kv = type.dtype;
-      } else {
-        dtypes.push_back(type.dtype);
-      }
-    };
-    for (const ValueId id : node.in) add(id, in);
-    for (const ValueId id : node.out) add(id, out);
+    const CallTypes call = TypesOf(graph_, node.in, node.out);
     static constexpr std::array<std::string_view, 1> kNative = {"reference"};
     const bool native = std::ranges::find(options_.native, node.op->name) != options_.native.end();
     const std::span<const std::string_view> providers =
         native ? std::span<const std::string_view>(kNative) : options_.providers;
-    const KernelRow* kernel =
-        FindKernel(node.op->name, options_.device, {in, out, kv}, node.attrs, providers);
+    const KernelRow* kernel = FindKernel(node.op->name, options_.device,
+                                         {call.in, call.out, call.kv}, node.attrs, providers);
     if (kernel != nullptr) return kernel;
+    if (native && options_.device != Device::kCpu) {
+      return Err(
+          "custom_ops: {} is to run as native code, which nothing generates for {} yet; "
+          "take -{} or none out of custom_ops",
+          node.op->name, Name(options_.device), node.op->name);
+    }
     std::string types;
     for (const ValueId id : node.in) types += " " + ToString(graph_.type(id));
     return Err("lower: no kernel of providers {} on {} for {} with operands{}",
-               fmt::join(providers, ", "), Name(options_.device), node.op->name, types);
+               providers.empty() ? "any" : fmt::format("{}", fmt::join(providers, ", ")),
+               Name(options_.device), node.op->name, types);
   }
 
   void AddStep(const Node& node, const KernelRow& kernel) {

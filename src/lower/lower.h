@@ -16,8 +16,8 @@ namespace rw {
 
 struct LowerOptions {
   Device device = Device::kCpu;
-  // Kernel providers, the preferred one first.
-  std::vector<std::string_view> providers = {"simd", "reference"};
+  // Kernel providers, the preferred one first; none: all, in the order of the kernel table.
+  std::vector<std::string_view> providers;
   // Ops that run as native code: the reference kernel, whatever the providers are.
   std::vector<std::string_view> native;
   // The graph's pieces (src/partition); empty: one piece. Equal pieces are lowered once.

@@ -6,32 +6,11 @@ namespace rw::ops {
 namespace {
 
 constexpr std::array kAll = {
-    &kEmbed,
-    &kGatherRows,
-    &kScale,
-    &kAdd,
-    &kMul,
-    &kSilu,
-    &kGelu,
-    &kGeluTanh,
-    &kSoftcap,
-    &kRmsNorm,
-    &kLinear,
-    &kRope,
-    &kKvWrite,
-    &kAttention,
-    &kSiluMul,
-    &kGeluMul,
-    &kGeluTanhMul,
-    &kAddRmsNorm,
-    &kLinear2,
-    &kLinear3,
-    &kRopeKvWrite,
-    &kQkNormRope,
-    &kQkNormRopeKvWrite,
-    &kSplitHeads,
-    &kMergeHeads,
-    &kSlice,
+    &kEmbed,      &kGatherRows, &kArgmax,    &kScale,       &kAdd,        &kMul,
+    &kSilu,       &kGelu,       &kGeluTanh,  &kSoftcap,     &kRmsNorm,    &kLinear,
+    &kRope,       &kKvWrite,    &kAttention, &kSiluMul,     &kGeluMul,    &kGeluTanhMul,
+    &kAddRmsNorm, &kLinear2,    &kLinear3,   &kRopeKvWrite, &kQkNormRope, &kQkNormRopeKvWrite,
+    &kSplitHeads, &kMergeHeads, &kSlice,
 };
 
 }  // namespace

@@ -1,8 +1,8 @@
 // The ops of a decoder model, each defined by one row in the file of its family.
 //
 // Spelling of dims: n tokens of a step, h hidden size, hq query heads, hk kv heads, d head dim,
-// r rows gathered, s sequences, s1 = s + 1, p pages in a row of the block table, m rows of the
-// cos/sin table, e width of a cos/sin row.
+// r rows gathered, v size of the vocabulary, s sequences, s1 = s + 1, p pages in a row of the block
+// table, m rows of the cos/sin table, e width of a cos/sin row.
 #pragma once
 
 #include <span>
@@ -13,7 +13,7 @@
 namespace rw::ops {
 
 // Embedding and rows.
-extern const OpDef kEmbed, kGatherRows;
+extern const OpDef kEmbed, kGatherRows, kArgmax;
 // One row in, one row out.
 extern const OpDef kScale, kAdd, kMul, kSilu, kGelu, kGeluTanh, kSoftcap, kRmsNorm;
 // Products.

@@ -83,6 +83,17 @@ TEST(GraphText, RefusesWhatTheSignaturesForbid) {
               HasSubstr("stands for two"));
 }
 
+TEST(GraphText, ReadsAnF8CacheAndArgmax) {
+  std::string text = With("output %y", "%best = argmax(%y): i32[n]\noutput %best");
+  for (size_t at; (at = text.find("kv<bf16>")) != text.npos;) text.replace(at, 8, "kv<f8e4m3>");
+  const auto graph = ParseGraph(text, &ops::Find);
+  ASSERT_TRUE(graph) << graph.error().message;
+  EXPECT_EQ(Print(*graph), text);
+  EXPECT_TRUE(Verify(*graph));
+  EXPECT_THAT(ErrorOf(With("output %y", "%best = argmax(%q1): i32[n]\noutput %best")),
+              HasSubstr("argmax: operand x"));
+}
+
 TEST(GraphText, ACacheIsReadOnlyInItsNewestState) {
   // Reading %kv.0 after it was written would depend on an order that the graph does not state.
   EXPECT_THAT(ErrorOf(With("%block_table, %kv.0.new)", "%block_table, %kv.0)")),

@@ -1,4 +1,4 @@
-// Ops that work row by row: embedding, gathering, elementwise, norm.
+// Ops that work row by row: embedding, gathering, argmax, elementwise, norm.
 #include "ops/ops.h"
 
 namespace rw::ops {
@@ -28,6 +28,12 @@ const OpDef kGatherRows = {
     .signature = "(x: T[n,h], rows: i32[r]) -> (y: T[r,h])",
     .summary = "Row rows[i] of x.",
     .rows_read = [](int index, const DimNumber& dim) { return ReadsRowsOf<0>(index, dim, "r"); },
+};
+
+const OpDef kArgmax = {
+    .name = "argmax",
+    .signature = "(x: T[r,v]) -> (y: i32[r])",
+    .summary = "Where the largest finite number of each row is, the first of equals; -1: nowhere.",
 };
 
 const OpDef kScale = {

@@ -5,6 +5,7 @@
 namespace rw {
 namespace {
 
+using testing::Cache;
 using testing::ForEachTarget;
 using testing::RunOp;
 using testing::Tensor;
@@ -15,6 +16,7 @@ struct Options {
   double softcap = 0;
   int64_t window = 0;
   bool tokens_first = false;  // the cache's order: [pages, 16, hk, d]
+  bool scaled = false;        // each head of the cache
 };
 
 // Sequences of given lengths in a cache of scattered pages. What no token has written is NaN.
@@ -26,12 +28,8 @@ class World {
       width_ = std::max<int64_t>(width_, (length + kPageSize - 1) / kPageSize);
     }
     const int64_t pages = width_ * sequences() + 3;
-    const int64_t page = options.hk * kPageSize * options.d;
-    k_ = std::make_unique<Tensor>(options.kv_dtype, std::vector<int64_t>{pages, page});
-    v_ = std::make_unique<Tensor>(options.kv_dtype, std::vector<int64_t>{pages, page});
-    kv_ = {k_->view().data, v_->view().data, options.kv_dtype, pages, options.hk, options.d, page};
-    kv_.head_stride = options.tokens_first ? options.d : kPageSize * options.d;
-    kv_.token_stride = options.tokens_first ? options.hk * options.d : options.d;
+    cache_ = std::make_unique<Cache>(options.kv_dtype, pages, options.hk, options.d,
+                                     options.tokens_first, options.scaled);
     for (int64_t i = 0; i < width_ * sequences(); ++i) {  // every page once, out of order
       table_.push_back(static_cast<int32_t>(pages - 1 - (i * 7) % (width_ * sequences())));
     }
@@ -42,8 +40,6 @@ class World {
   }
 
   int64_t sequences() const { return static_cast<int64_t>(lengths_.size()); }
-  const KvLayerView& kv() const { return kv_; }
-  Tensor& v() { return *v_; }
 
   // Attention for the last counts[s] tokens of each sequence when it is lengths[s] long.
   void Attend(std::string_view provider, const Tensor& q, const std::vector<int32_t>& counts,
@@ -58,7 +54,7 @@ class World {
                       {"softcap", options_.softcap},
                       {"window", options_.window}};
     RunOp("attention", provider, {q, Tensor::Ints(qstart), Tensor::Ints(lengths), table}, {y},
-          attrs, threads, &kv_);
+          attrs, threads, &cache_->view);
   }
 
  private:
@@ -73,31 +69,31 @@ class World {
     const auto seed = static_cast<uint32_t>(s);
     const Tensor k = Tensor(options_.dtype, dims).Random(2 * seed + 1, 2);
     const Tensor v = Tensor(options_.dtype, dims).Random(2 * seed + 2, 2);
-    RunOp("kv_write", "reference", {k, v, Tensor::Ints(slots)}, {}, {}, 1, &kv_);
+    RunOp("kv_write", "reference", {k, v, Tensor::Ints(slots)}, {}, {}, 1, &cache_->view);
   }
 
   Options options_;
   std::vector<int32_t> lengths_;
   int64_t width_ = 1;
   std::vector<int32_t> table_;
-  std::unique_ptr<Tensor> k_, v_;
-  KvLayerView kv_;
+  std::unique_ptr<Cache> cache_;
 };
 
-// |q| and |k| <= 2, so a raw score sums at most 4 sqrt(d) in magnitude; its relative error is d
-// half ulps on each side, tanh adds a few. Weights inherit it, with a few ulps of e^x and one for
-// each of the additions; values are at most 2.
+// |q| <= 2 and |k| <= 2, or 1/16 more after fp8, so a raw score sums at most |q| |k| sqrt(d) in
+// magnitude; its relative error is d half ulps on each side, tanh adds a few. Weights inherit it,
+// with a few ulps of e^x and one for each of the additions; values are as large as keys.
 double Bound(const Options& options, int64_t length) {
   const auto d = static_cast<double>(options.d);
-  const double score = 4 * std::sqrt(d) * (2 * d + 16) * testing::kEps;
-  return 2 * 2 * (2 * score + (static_cast<double>(length) + 16) * testing::kEps);
+  const double largest = options.kv_dtype == DType::kF8E4M3 ? 2.125 : 2;
+  const double score = 2 * largest * std::sqrt(d) * (2 * d + 16) * testing::kEps;
+  return 2 * largest * (2 * score + (static_cast<double>(length) + 16) * testing::kEps);
 }
 
 void ExpectFollowsReference(const Options& options, const std::vector<int32_t>& lengths,
                             const std::vector<int32_t>& counts) {
-  SCOPED_TRACE(fmt::format("d {} heads {}/{} {} {} softcap {} window {}", options.d, options.hq,
-                           options.hk, Name(options.dtype), Name(options.kv_dtype), options.softcap,
-                           options.window));
+  SCOPED_TRACE(fmt::format("d {} heads {}/{} {} {} scaled {} softcap {} window {}", options.d,
+                           options.hq, options.hk, Name(options.dtype), Name(options.kv_dtype),
+                           options.scaled, options.softcap, options.window));
   const World world(options, lengths);
   const int64_t n = std::accumulate(counts.begin(), counts.end(), 0);
   const std::vector<int64_t> dims = {n, options.hq, options.d};
@@ -131,6 +127,28 @@ TEST(Attention, AveragesValuesByWeight) {
   }
 }
 
+TEST(Attention, ReadsF8InUnitsOfItsHeadsScale) {
+  // As above; 1 and 5 are 2 and 10 units, ln 3 is one.
+  Tensor k(DType::kF32, {2, 1, 2}), v(DType::kF32, {2, 1, 2});
+  k.Set(0, 0, 0), k.Set(0, 1, 0), k.Set(1, 0, std::log(3.0f)), k.Set(1, 1, 0);
+  v.Set(0, 0, 1), v.Set(0, 1, 0), v.Set(1, 0, 5), v.Set(1, 1, 8);
+  Tensor q(DType::kF32, {1, 1, 2}), table(DType::kI32, {1, 1});
+  q.Set(0, 0, 2), q.Set(0, 1, 7);
+  *table.view().row<int32_t>(0) = 0;
+  const Attrs attrs{{"scale", 0.5}, {"softcap", 0.0}, {"window", int64_t{0}}};
+  testing::ForEachProvider([&](std::string_view provider) {
+    Cache cache(DType::kF8E4M3, 1, 1, 2, false, true);
+    cache.k_scales[0] = std::log(3.0f);
+    cache.v_scales[0] = 0.5f;
+    RunOp("kv_write", provider, {k, v, Tensor::Ints({0, 1})}, {}, {}, 1, &cache.view);
+    const Tensor y(DType::kF32, {1, 1, 2});
+    RunOp("attention", provider, {q, Tensor::Ints({0, 1}), Tensor::Ints({2}), table}, {y}, attrs, 1,
+          &cache.view);
+    EXPECT_NEAR(y.At(0, 0), 4.0f, 1e-5);
+    EXPECT_NEAR(y.At(0, 1), 6.0f, 1e-5);
+  });
+}
+
 TEST(Attention, SimdFollowsReferenceInEveryShape) {
   ForEachTarget([] {
     for (const int64_t d : {16, 32, 40, 64, 80, 96, 128, 256, 6}) {
@@ -146,8 +164,18 @@ TEST(Attention, SimdFollowsReferenceInEveryShape) {
 TEST(Attention, SimdFollowsReferenceInEveryType) {
   ForEachTarget([] {
     for (const DType dtype : testing::kFloatTypes) {
-      for (const DType kv_dtype : testing::kFloatTypes) {
+      for (const DType kv_dtype : testing::kCacheTypes) {
         ExpectFollowsReference({.d = 40, .dtype = dtype, .kv_dtype = kv_dtype}, {37, 66}, {37, 3});
+      }
+      for (const int64_t d : {6, 40, 128}) {  // words of fp8 or not
+        for (const bool tokens_first : {false, true}) {
+          ExpectFollowsReference({.d = d,
+                                  .dtype = dtype,
+                                  .kv_dtype = DType::kF8E4M3,
+                                  .tokens_first = tokens_first,
+                                  .scaled = true},
+                                 {37, 66}, {37, 3});
+        }
       }
     }
   });
@@ -178,9 +206,10 @@ TEST(Attention, QueriesAreAloneInAnyCompany) {
                                 .hk = 2,
                                 .d = 48,
                                 .dtype = DType::kF32,
-                                .kv_dtype = DType::kBF16,
+                                .kv_dtype = hq == 6 ? DType::kF8E4M3 : DType::kBF16,
                                 .softcap = 20,
-                                .window = window};
+                                .window = window,
+                                .scaled = hq == 6};
           const int32_t length = 150;
           const World world(options, {length, 40});
           const Tensor q = Tensor(DType::kF32, {length, hq, 48}).Random(5, 2);

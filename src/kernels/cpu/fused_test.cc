@@ -229,8 +229,9 @@ void ExpectHeads(std::string_view provider, const HeadsCase& c, const HeadsTypes
   const Tensor pos = Tensor::Ints(operands.positions), slot = Tensor::Ints(operands.slots);
   const TensorView qw = operands.qw, kw = operands.kw, cs = operands.cs;
   const int64_t pages = (c.n + 12) / kPageSize + 1;
-  Cache fused_kv(t.kv, pages, c.hk, c.d, op.tokens_first);
-  Cache plain_kv(t.kv, pages, c.hk, c.d, op.tokens_first);
+  const bool scaled = t.kv == DType::kF8E4M3 && !op.in_place;
+  Cache fused_kv(t.kv, pages, c.hk, c.d, op.tokens_first, scaled);
+  Cache plain_kv(t.kv, pages, c.hk, c.d, op.tokens_first, scaled);
   const Tensor plain_rows = operands.packed, fused_rows = operands.packed;
   const Heads before(c, operands.packed), plain(c, plain_rows), fused(c, fused_rows);
 
@@ -295,10 +296,12 @@ void ExpectHeadsOps(std::string_view provider, const HeadsCase& c, const HeadsTy
 TEST(FusedRope, EqualsItsOps) {
   ForEachProvider([](std::string_view provider) {
     for (const DType dtype : testing::kFloatTypes) {
-      for (size_t kv = 0; kv < 3; ++kv) {
+      for (size_t kv = 0; kv < testing::kCacheTypes.size(); ++kv) {
         const std::array w = testing::kFloatTypes;
         for (const HeadsCase& c : kHeadsCases) {
-          ExpectHeadsOps(provider, c, {dtype, w[kv], w[(kv + 1) % 3], w[(kv + c.d / 16) % 3]});
+          ExpectHeadsOps(
+              provider, c,
+              {dtype, testing::kCacheTypes[kv], w[(kv + 1) % 3], w[(kv + c.d / 16) % 3]});
         }
       }
     }

@@ -1,4 +1,4 @@
-// embed, gather_rows, kv_write: bits move unharmed, and only where they should.
+// embed, gather_rows, kv_write: bits move unharmed, and only where they should; argmax.
 #include "kernels/cpu/testing.h"
 
 namespace rw {
@@ -64,6 +64,54 @@ TEST(Embed, ConvertsEveryNumber) {
   });
 }
 
+struct ArgmaxCase {
+  std::vector<float> row;
+  int32_t index;
+};
+
+TEST(Argmax, IsTheFirstLargestFiniteNumber) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+  const ArgmaxCase cases[] = {
+      {{-3, -1, -2}, 1}, {{2, 7, 7, 7}, 1},    {{nan, -5, nan}, 1},   {{inf, 1, 2, -inf}, 2},
+      {{nan, inf}, -1},  {{-0.0f, 0.0f}, 0},   {{-1e30f}, 0},         {{-inf, -inf, -inf}, -1},
+      {{0, 0, 0, 0}, 0}, {{-inf, nan, -9}, 2}, {{nan, nan, nan}, -1},
+  };
+  testing::ForEachProvider([&](std::string_view provider) {
+    for (const DType dtype : testing::kFloatTypes) {
+      for (const ArgmaxCase& c : cases) {
+        Tensor x(dtype, {1, static_cast<int64_t>(c.row.size())});
+        for (size_t i = 0; i < c.row.size(); ++i) x.Set(0, static_cast<int64_t>(i), c.row[i]);
+        if (dtype == DType::kF16 && c.row[0] == -1e30f) continue;  // infinite there
+        const Tensor y(DType::kI32, {1});
+        RunOp("argmax", provider, {x}, {y});
+        EXPECT_EQ(*y.view().row<int32_t>(0), c.index) << ::testing::PrintToString(c.row);
+      }
+    }
+  });
+}
+
+// The largest at every place, twice more behind it, in rows around whole vectors.
+TEST(Argmax, FindsEveryPlace) {
+  testing::ForEachProvider([](std::string_view provider) {
+    for (const DType dtype : testing::kFloatTypes) {
+      for (const int64_t v : {1, 4, 15, 16, 17, 64, 100, 131, 3000}) {
+        const int64_t rows = std::min<int64_t>(v, 131);
+        Tensor x = Tensor(dtype, {rows, v}, 3).Random(7, 2);
+        for (int64_t r = 0; r < rows; ++r) {
+          const int64_t first = (r * (v / rows) + 1) % v;
+          for (const int64_t i : {first, (first + v) / 2, v - 1}) x.Set(r, i, 2.5f);
+        }
+        const Tensor y(DType::kI32, {rows});
+        RunOp("argmax", provider, {x}, {y}, {}, 3);
+        for (int64_t r = 0; r < rows; ++r) {
+          EXPECT_EQ(*y.view().row<int32_t>(r), (r * (v / rows) + 1) % v) << v;
+        }
+        EXPECT_TRUE(y.CanariesLive());
+      }
+    }
+  });
+}
+
 TEST(GatherRows, TakesTheNamedRows) {
   const Tensor x = Tensor(DType::kBF16, {6, 13}, 2).Random(1);
   const Tensor rows = Tensor::Ints({5, 0, 5});
@@ -77,12 +125,14 @@ TEST(KvWrite, WritesItsSlotsAndNothingElse) {
   ForEachTarget([] {
     const Tensor slot = Tensor::Ints({15, -1, 16, 47, 0});
     for (const DType dtype : testing::kFloatTypes) {
-      for (const DType kv_dtype : testing::kFloatTypes) {
+      for (const DType kv_dtype : testing::kCacheTypes) {
         for (const int64_t d : {16, 40, 64, 80}) {
           for (const bool tokens_first : {false, true}) {
             const Tensor k = Tensor(dtype, {5, 2, d}, 3).Random(1, 9);
             const Tensor v = Tensor(dtype, {5, 2, d}, 5).Random(2, 9);
-            Cache simd(kv_dtype, 3, 2, d, tokens_first), reference(kv_dtype, 3, 2, d, tokens_first);
+            const bool scaled = kv_dtype == DType::kF8E4M3 && d != 40;
+            Cache simd(kv_dtype, 3, 2, d, tokens_first, scaled);
+            Cache reference(kv_dtype, 3, 2, d, tokens_first, scaled);
             RunOp("kv_write", "simd", {k, v, slot}, {}, {}, 2, &simd.view);
             RunOp("kv_write", "reference", {k, v, slot}, {}, {}, 1, &reference.view);
             EXPECT_TRUE(simd.k.Same(reference.k) && simd.v.Same(reference.v));
@@ -101,6 +151,24 @@ TEST(KvWrite, WritesItsSlotsAndNothingElse) {
           }
         }
       }
+    }
+  });
+}
+
+TEST(KvWrite, F8IsInUnitsOfItsHeadsScale) {
+  constexpr float k_in[] = {1.4f, -6.3f, 0.0f, 0.7f, 0.022f, -400.0f};  // units of 0.7 and 0.35
+  constexpr float v_in[] = {0.03f, 0.3f, -100.0f, 0.06f, 0.0f, 1e9f};   // units of 0.03 and 0.06
+  constexpr float k_stored[] = {2, -9, 0, 2, 0.0625, -448};
+  constexpr float v_stored[] = {1, 10, -448, 1, 0, 448};
+  Tensor k(DType::kF32, {1, 2, 3}), v(DType::kF32, {1, 2, 3});
+  for (int64_t i = 0; i < 6; ++i) k.Set(0, i, k_in[i]), v.Set(0, i, v_in[i]);
+  testing::ForEachProvider([&](std::string_view provider) {
+    Cache cache(DType::kF8E4M3, 1, 2, 3, false, true);
+    RunOp("kv_write", provider, {k, v, Tensor::Ints({0})}, {}, {}, 1, &cache.view);
+    for (int64_t i = 0; i < 6; ++i) {
+      const int64_t at = cache.view.Offset(0, i / 3, 0) + i % 3;
+      EXPECT_EQ(cache.k.At(0, at), k_stored[i]);
+      EXPECT_EQ(cache.v.At(0, at), v_stored[i]);
     }
   });
 }

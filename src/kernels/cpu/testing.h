@@ -24,6 +24,7 @@
 namespace rw::testing {
 
 inline constexpr std::array kFloatTypes = {DType::kF32, DType::kBF16, DType::kF16};
+inline constexpr std::array kCacheTypes = {DType::kF32, DType::kBF16, DType::kF16, DType::kF8E4M3};
 inline constexpr double kEps = 0x1p-24;  // half an ulp of 1 in float
 
 // Half an ulp of 1, doubled, in `dtype`: how far one rounding apart can take two near numbers.
@@ -60,11 +61,11 @@ class Tensor {
   operator const TensorView&() const { return view_; }  // NOLINT: operands read better so
 
   void Set(int64_t row, int64_t i, float value) {
-    WithFloatType(view_.dtype, [&]<class T>(T) { view_.row<T>(row)[i] = RoundTo<T>(value); });
+    WithCacheType(view_.dtype, [&]<class T>(T) { view_.row<T>(row)[i] = RoundTo<T>(value); });
   }
   float At(int64_t row, int64_t i) const {
     float value = 0;
-    WithFloatType(view_.dtype, [&]<class T>(T) { value = ToFloat(view_.row<const T>(row)[i]); });
+    WithCacheType(view_.dtype, [&]<class T>(T) { value = ToFloat(view_.row<const T>(row)[i]); });
     return value;
   }
   // Numbers in [-scale, scale), the same for the same seed and place whatever the stride.
@@ -116,21 +117,34 @@ class Tensor {
   TensorView view_;
 };
 
-// A cache of `pages` pages, [pages, hk, 16, d] or [pages, 16, hk, d], all poison.
+// A cache of `pages` pages, [pages, hk, 16, d] or [pages, 16, hk, d], all poison. `scaled`: each
+// head of keys and of values has a scale of its own.
 struct Cache {
-  Cache(DType dtype, int64_t pages, int64_t heads, int64_t d, bool tokens_first)
+  Cache(DType dtype, int64_t pages, int64_t heads, int64_t d, bool tokens_first,
+        bool scaled = false)
       : k(dtype, {pages, heads * kPageSize * d}), v(dtype, {pages, heads * kPageSize * d}) {
     view = {k.view().data, v.view().data, dtype, pages, heads, d, heads * kPageSize * d};
     view.head_stride = tokens_first ? d : kPageSize * d;
     view.token_stride = tokens_first ? heads * d : d;
+    if (!scaled) return;
+    for (int64_t head = 0; head < heads; ++head) {
+      k_scales.push_back(0.7f / static_cast<float>(head + 1));
+      v_scales.push_back(0.03f * static_cast<float>(head + 1));
+    }
+    view.k_scale = k_scales.data();
+    view.v_scale = v_scales.data();
   }
+  Cache(const Cache&) = delete;
+  Cache& operator=(const Cache&) = delete;
+
   Tensor k, v;
+  std::vector<float> k_scales, v_scales;
   KvLayerView view;
 };
 
 // Angles of `positions` positions for r elements: cosines, then sines.
-inline Tensor Angles(int64_t positions, int64_t r) {
-  Tensor cs(DType::kF32, {positions, r}, 3);
+inline Tensor Angles(int64_t positions, int64_t r, int64_t gap = 3) {
+  Tensor cs(DType::kF32, {positions, r}, gap);
   for (int64_t p = 0; p < positions; ++p) {
     for (int64_t i = 0; i < r / 2; ++i) {
       const double angle = static_cast<double>(p) * std::pow(10000.0, -2.0 * i / r);

@@ -1,22 +1,33 @@
 #include <limits>
 
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
+#include "kernels/cpu/cache_scale.h"
 #include "kernels/cpu/reference/float_rows.h"
 #include "kernels/cpu/reference/reference.h"
-#include "kernels/cpu/scalar_math.h"
+#include "kernels/scalar_math.h"
 
 namespace rw::reference {
 namespace {
 
+// The keys or the values of one layer's cache.
+struct Plane {
+  const std::byte* data;
+  const float* scales;
+};
+
 // One row of the cache, wherever its page lies.
-std::vector<float> ReadCacheRow(const AttentionArgs& args, const std::byte* plane, int64_t sequence,
+std::vector<float> ReadCacheRow(const AttentionArgs& args, const Plane& plane, int64_t sequence,
                                 int64_t head, int64_t position) {
   const int64_t page = args.table.row<const int32_t>(sequence)[position / kPageSize];
   RW_CHECK(page >= 0 && page < args.kv.pages, "page {} of {}", page, args.kv.pages);
   const int64_t offset = args.kv.Offset(page, head, position % kPageSize);
   std::vector<float> row(args.d);
-  ToFloats(args.kv.dtype, plane + offset * static_cast<int64_t>(SizeOf(args.kv.dtype)), args.d,
+  ToFloats(args.kv.dtype, plane.data + offset * static_cast<int64_t>(SizeOf(args.kv.dtype)), args.d,
            row.data());
+  if (args.kv.dtype == DType::kF8E4M3) {
+    const float scale = CacheScale(plane.scales, head);
+    for (float& x : row) x *= scale;
+  }
   return row;
 }
 
@@ -36,9 +47,10 @@ void Softmax(std::vector<float>& scores) {
 void Attend(const AttentionArgs& args, int64_t s, int64_t row, int64_t h, float* q_to_y) {
   const int64_t position = args.Position(s, row);
   const int64_t begin = args.WindowBegin(position);
+  const Plane keys = {args.kv.k, args.kv.k_scale}, values = {args.kv.v, args.kv.v_scale};
   std::vector<float> scores;
   for (int64_t p = begin; p <= position; ++p) {
-    const std::vector<float> k = ReadCacheRow(args, args.kv.k, s, h / args.group, p);
+    const std::vector<float> k = ReadCacheRow(args, keys, s, h / args.group, p);
     float score = 0;
     for (int64_t i = 0; i < args.d; ++i) score += q_to_y[i] * k[i];
     score *= args.scale;
@@ -47,7 +59,7 @@ void Attend(const AttentionArgs& args, int64_t s, int64_t row, int64_t h, float*
   Softmax(scores);
   std::fill(q_to_y, q_to_y + args.d, 0.0f);
   for (int64_t p = begin; p <= position; ++p) {
-    const std::vector<float> v = ReadCacheRow(args, args.kv.v, s, h / args.group, p);
+    const std::vector<float> v = ReadCacheRow(args, values, s, h / args.group, p);
     for (int64_t i = 0; i < args.d; ++i) q_to_y[i] += scores[p - begin] * v[i];
   }
 }
@@ -58,6 +70,7 @@ constexpr KernelRow kRows[] = {{"attention", Device::kCpu, kProvider, AcceptsAtt
 
 void Attention(const KernelCall& call) {
   const AttentionArgs args = ReadAttention(call);
+  args.CheckSequences();
   for (int64_t s = 0; s < args.sequences; ++s) {
     const int64_t first = args.FirstRow(s);
     call.pool.ParallelFor(args.FirstRow(s + 1) - first, 1, [&](int64_t begin, int64_t end) {

@@ -1,4 +1,4 @@
-// Rows of any float type as rows of float, and back with one rounding.
+// Rows of any float type, or of a cache, as rows of float, and back with one rounding.
 #pragma once
 
 #include <algorithm>
@@ -10,14 +10,14 @@
 namespace rw::reference {
 
 inline void ToFloats(DType dtype, const std::byte* from, int64_t n, float* to) {
-  WithFloatType(dtype, [&]<class T>(T) {
+  WithCacheType(dtype, [&]<class T>(T) {
     const T* source = reinterpret_cast<const T*>(from);
     for (int64_t i = 0; i < n; ++i) to[i] = ToFloat(source[i]);
   });
 }
 
 inline void FromFloats(DType dtype, const float* from, int64_t n, std::byte* to) {
-  WithFloatType(dtype, [&]<class T>(T) {
+  WithCacheType(dtype, [&]<class T>(T) {
     T* target = reinterpret_cast<T*>(to);
     for (int64_t i = 0; i < n; ++i) target[i] = RoundTo<T>(from[i]);
   });

@@ -1,6 +1,6 @@
 #include <array>
 
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
 #include "kernels/cpu/reference/float_rows.h"
 #include "kernels/cpu/reference/reference.h"
 

@@ -1,7 +1,7 @@
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/reference/row_steps.h"
-#include "kernels/cpu/scalar_math.h"
+#include "kernels/scalar_math.h"
 
 namespace rw::reference {
 namespace {

@@ -1,5 +1,7 @@
-// Ops that move whole rows: embed, gather_rows, kv_write.
-#include "kernels/cpu/args.h"
+// Ops that take whole rows: embed, gather_rows, argmax, kv_write.
+#include <cmath>
+
+#include "kernels/args.h"
 #include "kernels/cpu/reference/float_rows.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/reference/row_steps.h"
@@ -19,9 +21,19 @@ void CopyRows(const KernelCall& call, const TensorView& x, const TensorView& ind
   });
 }
 
+// Infinities and NaN never win.
+int32_t ArgmaxOf(const std::vector<float>& row) {
+  int64_t best = -1;
+  for (int64_t i = 0; i < static_cast<int64_t>(row.size()); ++i) {
+    if (std::isfinite(row[i]) && (best < 0 || row[i] > row[best])) best = i;
+  }
+  return static_cast<int32_t>(best);
+}
+
 constexpr KernelRow kRows[] = {
     {"embed", Device::kCpu, kProvider, AcceptsEmbed, Embed},
     {"gather_rows", Device::kCpu, kProvider, AcceptsGatherRows, GatherRows},
+    {"argmax", Device::kCpu, kProvider, AcceptsArgmax, Argmax},
     {"kv_write", Device::kCpu, kProvider, AcceptsKvWrite, KvWrite},
 };
 
@@ -35,6 +47,13 @@ void Embed(const KernelCall& call) {
 void GatherRows(const KernelCall& call) {
   const GatherRowsArgs args = ReadGatherRows(call);
   CopyRows(call, args.x, args.rows, args.y);
+}
+
+void Argmax(const KernelCall& call) {
+  const ArgmaxArgs args = ReadArgmax(call);
+  call.pool.ParallelFor(args.x.rows(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) *args.y.row<int32_t>(i) = ArgmaxOf(ReadRow(args.x, i));
+  });
 }
 
 void KvWrite(const KernelCall& call) {

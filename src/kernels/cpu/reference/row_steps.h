@@ -3,8 +3,9 @@
 
 #include <cstring>
 
+#include "kernels/cpu/cache_scale.h"
 #include "kernels/cpu/reference/float_rows.h"
-#include "kernels/cpu/scalar_math.h"
+#include "kernels/scalar_math.h"
 #include "kv/kv_cache.h"
 
 namespace rw::reference {
@@ -16,8 +17,9 @@ inline void NormRow(NormStyle style, float eps, DType t, const std::vector<float
   for (auto x = row.begin(); x != row.end(); x += h) {
     const float factor = NormFactor(SumSquares(&*x, h), h, eps);
     WithFloatType(t, [&]<class T>(T) {
+      const auto through = [](float value) { return ToFloat(RoundTo<T>(value)); };
       for (int64_t j = 0; j < h; ++j) {
-        x[j] = ToFloat(RoundTo<T>(NormElement<T>(style, x[j], factor, w[j])));
+        x[j] = through(NormElement(style, x[j], factor, w[j], through));
       }
     });
   }
@@ -35,6 +37,16 @@ inline void ConvertRow(DType from_type, const std::byte* from, DType to_type, st
   FromFloats(to_type, row.data(), n, to);
 }
 
+// Stores the keys or values of one head in the cache: fp8 in units of `scale`.
+inline void WriteHead(const KvLayerView& kv, float scale, DType dtype, const std::byte* from,
+                      std::byte* to) {
+  if (kv.dtype != DType::kF8E4M3) return ConvertRow(dtype, from, kv.dtype, to, kv.head_dim);
+  std::vector<float> row(kv.head_dim);
+  ToFloats(dtype, from, kv.head_dim, row.data());
+  for (float& x : row) x /= scale;
+  FromFloats(kv.dtype, row.data(), kv.head_dim, to);
+}
+
 // Stores a token's row of keys and row of values in the cache; slot -1: nowhere.
 inline void WriteToken(const KvLayerView& kv, int64_t slot, DType dtype, const std::byte* k,
                        const std::byte* v) {
@@ -44,8 +56,8 @@ inline void WriteToken(const KvLayerView& kv, int64_t slot, DType dtype, const s
     const int64_t from = head * kv.head_dim * static_cast<int64_t>(SizeOf(dtype));
     const int64_t to = kv.Offset(slot / kPageSize, head, slot % kPageSize) *
                        static_cast<int64_t>(SizeOf(kv.dtype));
-    ConvertRow(dtype, k + from, kv.dtype, kv.k + to, kv.head_dim);
-    ConvertRow(dtype, v + from, kv.dtype, kv.v + to, kv.head_dim);
+    WriteHead(kv, CacheScale(kv.k_scale, head), dtype, k + from, kv.k + to);
+    WriteHead(kv, CacheScale(kv.v_scale, head), dtype, v + from, kv.v + to);
   }
 }
 

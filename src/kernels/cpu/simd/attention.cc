@@ -4,7 +4,8 @@
 #include <limits>
 #include <vector>
 
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
+#include "kernels/cpu/cache_scale.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/targets.h"
@@ -46,7 +47,9 @@ class Tile {
       : args_(args),
         task_(task),
         rows_((task.end - task.begin) * args.group),
-        width_((args.d + kLanes - 1) / kLanes * kLanes) {
+        width_((args.d + kLanes - 1) / kLanes * kLanes),
+        k_scale_(CacheScale(args.kv.k_scale, task.head)),
+        v_scale_(CacheScale(args.kv.v_scale, task.head)) {
     const int64_t page = kPageSize * width_;
     const int64_t running = sizeof(Running) / sizeof(float);
     float* scratch =
@@ -130,7 +133,7 @@ class Tile {
     int pages = 0;
     for (; pages < kPagesAtOnce && p + pages * kPageSize < last; ++pages) {
       TransposePage(Page(args_.kv.k, p + pages * kPageSize), args_.kv.token_stride, args_.d,
-                    keys_ + pages * kPageSize * args_.d);
+                    k_scale_, keys_ + pages * kPageSize * args_.d);
     }
     float* scores = scores_ + p - block;
     if (pages == kPagesAtOnce) {
@@ -188,8 +191,10 @@ class Tile {
       const KV* from = v + j * args_.kv.token_stride;
       float* to = page_values_ + j * width_;
       int64_t i = 0;
-      for (; i + kLanes <= d; i += kLanes) hn::StoreU(Load(from + i), DF(), to + i);
-      if (i < d) hn::StoreU(LoadN(from + i, d - i), DF(), to + i);
+      for (; i + kLanes <= d; i += kLanes) {
+        hn::StoreU(Scaled<KV>(Load(from + i), v_scale_), DF(), to + i);
+      }
+      if (i < d) hn::StoreU(Scaled<KV>(LoadN(from + i, d - i), v_scale_), DF(), to + i);
     }
   }
 
@@ -207,12 +212,14 @@ class Tile {
   const AttentionTask& task_;
   const int64_t rows_;
   const int64_t width_;  // d up to whole vectors
-  float* q_;             // [rows][d]
-  float* keys_;          // [kPagesAtOnce][d][kPageSize]
-  float* page_values_;   // [kPageSize][width]
-  float* values_;        // [rows][width]: weighted sums of values so far
-  float* scores_;        // [rows][kSoftmaxBlock]: scores, then weights
-  Running* running_;     // [rows]
+  const float k_scale_;  // of this head's keys and values in an fp8 cache
+  const float v_scale_;
+  float* q_;            // [rows][d]
+  float* keys_;         // [kPagesAtOnce][d][kPageSize]
+  float* page_values_;  // [kPageSize][width]
+  float* values_;       // [rows][width]: weighted sums of values so far
+  float* scores_;       // [rows][kSoftmaxBlock]: scores, then weights
+  Running* running_;    // [rows]
 };
 
 std::vector<AttentionTask> MakeTasks(const AttentionArgs& args) {
@@ -235,9 +242,10 @@ void RunTasks(const AttentionArgs& args, std::span<const AttentionTask> tasks) {
 
 void Attention(const KernelCall& call) {
   const AttentionArgs args = ReadAttention(call);
+  args.CheckSequences();
   const std::vector<AttentionTask> tasks = MakeTasks(args);
   WithFloatType(args.q.dtype, [&]<class T>(T) {
-    WithFloatType(args.kv.dtype, [&]<class KV>(KV) {
+    WithCacheType(args.kv.dtype, [&]<class KV>(KV) {
       call.pool.ParallelFor(static_cast<int64_t>(tasks.size()), 1, [&](int64_t begin, int64_t end) {
         RunTasks<T, KV>(args, std::span(tasks).subspan(begin, end - begin));
       });

@@ -64,6 +64,12 @@ HWY_INLINE VF Unpack(VU words) {
   } else if constexpr (std::is_same_v<KV, BF16>) {
     return hn::BitCast(
         DF(), kElement == 0 ? hn::ShiftLeft<16>(words) : hn::And(words, hn::Set(du, 0xffff0000u)));
+  } else if constexpr (std::is_same_v<KV, F8E4M3>) {  // through half floats, two in a word
+    const hn::Repartition<uint16_t, DU> d16;
+    const auto codes = hn::BitCast(d16, words);
+    const auto high = kElement % 2 == 0 ? hn::ShiftLeft<8>(codes) : codes;
+    const VU halves = hn::BitCast(du, F8Halves(d16, high));
+    return hn::Mul(Unpack<F16, kElement / 2>(halves), Set(256.0f));
   } else {
     const hn::Rebind<uint16_t, DF> d16;
     const hn::Rebind<hwy::float16_t, DF> df16;
@@ -72,12 +78,19 @@ HWY_INLINE VF Unpack(VU words) {
   }
 }
 
+// What a number of the cache stands for: fp8 is in units of `scale`.
+template <class KV>
+HWY_INLINE VF Scaled(VF x, float scale) {
+  if constexpr (std::is_same_v<KV, F8E4M3>) return hn::Mul(x, Set(scale));
+  return x;
+}
+
 // One page of keys [kPageSize][d] turned into floats [d][kPageSize].
 template <class KV>
-void TransposePage(const KV* k, int64_t stride, int64_t d, float* out) {
+void TransposePage(const KV* k, int64_t stride, int64_t d, float scale, float* out) {
   constexpr int kPacked = 4 / sizeof(KV);  // elements in a word
   int64_t i = 0;
-  // Words need an even stride; d is contiguous, so it is odd only if the cache is of odd rows.
+  // Words need rows that lie whole words apart, as all do but those of odd numbers of elements.
   const int64_t whole = stride % kPacked == 0 ? d : 0;
   for (; i + 4 * kPacked <= whole; i += 4 * kPacked) {
     Unroll<kPageVectors>([&](auto v) RW_INLINED {
@@ -86,14 +99,17 @@ void TransposePage(const KV* k, int64_t stride, int64_t d, float* out) {
       TransposeWords(reinterpret_cast<const uint32_t*>(rows), stride / kPacked,
                      [&](VU words, int64_t word) RW_INLINED {
                        Unroll<kPacked>([&](auto e) RW_INLINED {
-                         hn::StoreU(Unpack<KV, e>(words), DF(),
+                         hn::StoreU(Scaled<KV>(Unpack<KV, e>(words), scale), DF(),
                                     columns + (word * kPacked + e) * kPageSize);
                        });
                      });
     });
   }
   for (; i < d; ++i) {
-    for (int64_t j = 0; j < kPageSize; ++j) out[i * kPageSize + j] = ToFloat(k[j * stride + i]);
+    for (int64_t j = 0; j < kPageSize; ++j) {
+      const float element = ToFloat(k[j * stride + i]);
+      out[i * kPageSize + j] = std::is_same_v<KV, F8E4M3> ? element * scale : element;
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/targets.h"

@@ -10,8 +10,8 @@
 
 #include <limits>
 
-#include "kernels/cpu/scalar_math.h"
 #include "kernels/cpu/simd/vec-inl.h"
+#include "kernels/scalar_math.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace rw::simd {

@@ -7,8 +7,8 @@
 #define RW_KERNELS_CPU_SIMD_NORM_INL_H_
 #endif
 
-#include "kernels/cpu/scalar_math.h"
 #include "kernels/cpu/simd/vec-inl.h"
+#include "kernels/scalar_math.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace rw::simd {

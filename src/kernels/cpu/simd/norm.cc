@@ -1,4 +1,4 @@
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/targets.h"

@@ -1,4 +1,4 @@
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/targets.h"
@@ -107,7 +107,7 @@ void Rope(const KernelCall& call) {
   const RopeArgs args = ReadRope(call);
   const int64_t width = args.q.width() + args.k.width() * (args.kv != nullptr ? 2 : 1);
   WithFloatType(args.q.dtype, [&]<class T>(T) {
-    WithFloatType(args.kv != nullptr ? args.kv->dtype : args.q.dtype, [&]<class KV>(KV) {
+    WithCacheType(args.kv != nullptr ? args.kv->dtype : args.q.dtype, [&]<class KV>(KV) {
       call.pool.ParallelFor(args.pos.rows(), RowsPerTask(width),
                             [&](int64_t begin, int64_t end) { TurnRows<T, KV>(args, begin, end); });
     });

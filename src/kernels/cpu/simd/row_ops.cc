@@ -1,6 +1,8 @@
-// Ops that move whole rows. gather_rows has no row here: it copies bytes, which the reference
+// Ops that take whole rows. gather_rows has no row here: it copies bytes, which the reference
 // already does as fast as memory goes.
-#include "kernels/cpu/args.h"
+#include <limits>
+
+#include "kernels/args.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/simd/simd.h"
 #include "kernels/cpu/simd/targets.h"
@@ -37,6 +39,52 @@ void Embed(const KernelCall& call) {
   });
 }
 
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+// x where it is a finite number, elsewhere -infinity.
+HWY_INLINE VF Finite(VF x) { return hn::IfThenElse(hn::IsFinite(x), x, hn::Set(DF(), kLowest)); }
+
+// The largest number first, then where it is: without indices, memory sets the pace.
+template <class T>
+int32_t ArgmaxOf(const T* x, int64_t n) {
+  constexpr int kVectors = 4;
+  const DF df;
+  const VF lowest = hn::Set(df, kLowest);
+  VF largest[kVectors];
+  Unroll<kVectors>([&](auto v) RW_INLINED { largest[v] = lowest; });
+  int64_t i = 0;
+  for (; i + kVectors * kLanes <= n; i += kVectors * kLanes) {
+    Unroll<kVectors>([&](auto v) RW_INLINED {
+      largest[v] = hn::Max(largest[v], Finite(Load(x + i + v * kLanes)));
+    });
+  }
+  for (; i < n; i += kLanes) {
+    const int64_t count = std::min(kLanes, n - i);
+    const auto real = hn::FirstN(df, static_cast<size_t>(count));
+    largest[0] = hn::Max(largest[0], hn::IfThenElse(real, Finite(LoadN(x + i, count)), lowest));
+  }
+  Unroll<kVectors>([&](auto v) RW_INLINED { largest[0] = hn::Max(largest[0], largest[v]); });
+  const VF best = hn::MaxOfLanes(df, largest[0]);
+  if (hn::GetLane(best) == kLowest) return -1;
+  for (i = 0; i + kLanes <= n; i += kLanes) {
+    const intptr_t lane = hn::FindFirstTrue(df, hn::Eq(Load(x + i), best));
+    if (lane >= 0) return static_cast<int32_t>(i + lane);
+  }
+  return static_cast<int32_t>(i + hn::FindFirstTrue(df, hn::Eq(LoadN(x + i, n - i), best)));
+}
+
+void Argmax(const KernelCall& call) {
+  const ArgmaxArgs args = ReadArgmax(call);
+  WithFloatType(args.x.dtype, [&]<class T>(T) {
+    call.pool.ParallelFor(
+        args.x.rows(), RowsPerTask(args.x.width()), [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; ++i) {
+            *args.y.row<int32_t>(i) = ArgmaxOf(args.x.row<const T>(i), args.x.width());
+          }
+        });
+  });
+}
+
 template <class T, class KV>
 void WriteRows(const KvWriteArgs& args, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) {
@@ -48,7 +96,7 @@ void WriteRows(const KvWriteArgs& args, int64_t begin, int64_t end) {
 void KvWrite(const KernelCall& call) {
   const KvWriteArgs args = ReadKvWrite(call);
   WithFloatType(args.k.dtype, [&]<class T>(T) {
-    WithFloatType(args.kv.dtype, [&]<class KV>(KV) {
+    WithCacheType(args.kv.dtype, [&]<class KV>(KV) {
       call.pool.ParallelFor(
           args.k.rows(), RowsPerTask(2 * args.k.width()),
           [&](int64_t begin, int64_t end) { WriteRows<T, KV>(args, begin, end); });
@@ -57,6 +105,7 @@ void KvWrite(const KernelCall& call) {
 }
 
 #else  // no vectors: the reference
+using reference::Argmax;
 using reference::Embed;
 using reference::KvWrite;
 #endif
@@ -68,6 +117,7 @@ HWY_AFTER_NAMESPACE();
 namespace rw::simd {
 namespace {
 
+HWY_EXPORT(Argmax);
 HWY_EXPORT(Embed);
 HWY_EXPORT(KvWrite);
 
@@ -75,6 +125,11 @@ constexpr KernelRow kRows[] = {
     {"embed", Device::kCpu, kProvider, AcceptsEmbed,
      [](const KernelCall& call) {
        HWY_DYNAMIC_DISPATCH(Embed)
+       (call);
+     }},
+    {"argmax", Device::kCpu, kProvider, AcceptsArgmax,
+     [](const KernelCall& call) {
+       HWY_DYNAMIC_DISPATCH(Argmax)
        (call);
      }},
     {"kv_write", Device::kCpu, kProvider, AcceptsKvWrite,

@@ -52,6 +52,24 @@ HWY_INLINE VF Load(const F16* p) {
   return hn::PromoteTo(DF(), hn::LoadU(d16, reinterpret_cast<const hwy::float16_t*>(p)));
 }
 
+// fp8 e4m3 as half floats of 2^-8 of their value, subnormals as subnormals: codes stand in the high
+// bytes of 16-bit lanes. Only 0x7f, NaN, carries into the high bit of the exponent.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V F8Halves(D d, V high) {
+  const hn::RebindToSigned<D> di;
+  const V shifted = hn::BitCast(d, hn::ShiftRight<1>(hn::BitCast(di, high)));
+  const V half = hn::And(shifted, hn::Set(d, 0xbf80));
+  return hn::Or(half, hn::And(hn::Add(half, hn::Set(d, 0x80)), hn::Set(d, 0x4000)));
+}
+HWY_INLINE VF Load(const F8E4M3* p) {
+  const hn::Rebind<uint8_t, DF> d8;
+  const hn::Rebind<uint16_t, DF> d16;
+  const hn::Rebind<hwy::float16_t, DF> df16;
+  const auto codes = hn::PromoteTo(d16, hn::LoadU(d8, reinterpret_cast<const uint8_t*>(p)));
+  const auto halves = hn::BitCast(df16, F8Halves(d16, hn::ShiftLeft<8>(codes)));
+  return hn::Mul(hn::PromoteTo(DF(), halves), hn::Set(DF(), 256.0f));
+}
+
 // Bits of the nearest bf16, ties to even, in the high halves, the low ones arbitrary: the
 // arithmetic of RoundTo<BF16>.
 HWY_INLINE VU BF16Bits(VF x) {
@@ -73,6 +91,27 @@ HWY_INLINE void Store(VF x, BF16* p) {
 HWY_INLINE void Store(VF x, F16* p) {
   const hn::Rebind<hwy::float16_t, DF> d16;
   hn::StoreU(hn::DemoteTo(d16, x), d16, reinterpret_cast<hwy::float16_t*>(p));
+}
+
+HWY_INLINE void Store(VF x, F8E4M3* p) {  // the arithmetic of RoundTo<F8E4M3>
+  const DF df;
+  const DU du;
+  const VF absolute = hn::Min(hn::Abs(x), hn::Set(df, 448.0f));
+  const VU value = hn::BitCast(du, absolute);
+  const VU odd = hn::And(hn::ShiftRight<20>(value), hn::Set(du, 1));
+  const VU rounded = hn::Add(hn::Add(value, hn::Set(du, 0x7ffff)), odd);
+  const VU normal = hn::ShiftRight<20>(hn::Sub(rounded, hn::Set(du, 0x3c000000)));
+  // Added to 2^14, a number is rounded to units of 2^-9, the subnormals, in the low bits.
+  const VF units = hn::Set(df, 0x1p14f);
+  const VU subnormal = hn::Sub(hn::BitCast(du, hn::Add(absolute, units)), hn::BitCast(du, units));
+  const auto is_small = hn::RebindMask(du, hn::Lt(absolute, hn::Set(df, 0x1p-6f)));
+  const auto is_nan = hn::RebindMask(du, hn::IsNaN(x));
+  const VU sign = hn::And(hn::ShiftRight<24>(hn::BitCast(du, x)), hn::Set(du, 0x80));
+  const VU number = hn::Or(hn::IfThenElse(is_small, subnormal, normal), sign);
+  const VU code = hn::IfThenElse(is_nan, hn::Set(du, 0x7f), number);
+  const hn::Rebind<uint8_t, DF> d8;
+  const auto narrow = hn::DemoteTo(d8, hn::BitCast(DI(), code));
+  hn::StoreU(narrow, d8, reinterpret_cast<uint8_t*>(p));
 }
 
 // x rounded to T, still as float.

@@ -1,6 +1,7 @@
-#include "kernels/cpu/args.h"
+#include "kernels/args.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/dispatch.h"
 
@@ -120,6 +121,16 @@ GatherRowsArgs ReadGatherRows(const KernelCall& call) {
   return args;
 }
 
+ArgmaxArgs ReadArgmax(const KernelCall& call) {
+  CheckCounts(call, 1, 1);
+  const ArgmaxArgs args{call.in[0], call.out[0]};
+  CheckRank(args.x, 2);
+  CheckRank(args.y, 1);
+  RW_CHECK(args.x.rows() == args.y.rows(), "{} rows to {} numbers", args.x.rows(), args.y.rows());
+  RW_CHECK(args.x.width() <= std::numeric_limits<int32_t>::max(), "rows of {}", args.x.width());
+  return args;
+}
+
 KvWriteArgs ReadKvWrite(const KernelCall& call) {
   CheckCounts(call, 3, 0);
   const KvWriteArgs args{call.in[0], call.in[1], call.in[2], Kv(call)};
@@ -211,21 +222,25 @@ AttentionArgs ReadAttention(const KernelCall& call) {
   args.softcap = static_cast<float>(call.attrs.Float("softcap"));
   args.window = call.attrs.Int("window");
   RW_CHECK(args.qstart.rows() == args.sequences + 1 && args.table.rows() == args.sequences);
-  for (int64_t s = 0; s < args.sequences; ++s) {
-    const int64_t rows = args.FirstRow(s + 1) - args.FirstRow(s);
-    RW_CHECK(rows >= 0 && rows <= args.Length(s), "{} queries in {} tokens", rows, args.Length(s));
-    RW_CHECK(args.Length(s) <= args.table.width() * kPageSize);
-  }
-  RW_CHECK(args.FirstRow(0) == 0 && args.FirstRow(args.sequences) == args.q.rows());
   return args;
+}
+
+void AttentionArgs::CheckSequences() const {
+  for (int64_t s = 0; s < sequences; ++s) {
+    const int64_t rows = FirstRow(s + 1) - FirstRow(s);
+    RW_CHECK(rows >= 0 && rows <= Length(s), "{} queries in {} tokens", rows, Length(s));
+    RW_CHECK(Length(s) <= table.width() * kPageSize);
+  }
+  RW_CHECK(FirstRow(0) == 0 && FirstRow(sequences) == q.rows());
 }
 
 bool AcceptsUnary(const KernelTypes& types, const Attrs&) { return Matches(types, "T", "T"); }
 bool AcceptsBinary(const KernelTypes& types, const Attrs&) { return Matches(types, "TT", "T"); }
 bool AcceptsEmbed(const KernelTypes& types, const Attrs&) { return Matches(types, "IF", "T"); }
 bool AcceptsGatherRows(const KernelTypes& types, const Attrs&) { return Matches(types, "TI", "T"); }
+bool AcceptsArgmax(const KernelTypes& types, const Attrs&) { return Matches(types, "T", "I"); }
 bool AcceptsKvWrite(const KernelTypes& types, const Attrs&) {
-  return Matches(types, "TTI", "") && IsFloat(types.kv);
+  return Matches(types, "TTI", "") && IsCacheType(types.kv);
 }
 bool AcceptsNorm(const KernelTypes& types, const Attrs&) { return Matches(types, "TF", "T"); }
 bool AcceptsAddNorm(const KernelTypes& types, const Attrs&) { return Matches(types, "TTF", "TT"); }
@@ -243,16 +258,16 @@ bool AcceptsRope(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TTIF", "TT") && types.in[3] == DType::kF32;
 }
 bool AcceptsRopeKvWrite(const KernelTypes& types, const Attrs&) {
-  return Matches(types, "TTTIFI", "T") && types.in[4] == DType::kF32 && IsFloat(types.kv);
+  return Matches(types, "TTTIFI", "T") && types.in[4] == DType::kF32 && IsCacheType(types.kv);
 }
 bool AcceptsQkNormRope(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TTFFIF", "TT") && types.in[5] == DType::kF32;
 }
 bool AcceptsQkNormRopeKvWrite(const KernelTypes& types, const Attrs&) {
-  return Matches(types, "TTTFFIFI", "T") && types.in[6] == DType::kF32 && IsFloat(types.kv);
+  return Matches(types, "TTTFFIFI", "T") && types.in[6] == DType::kF32 && IsCacheType(types.kv);
 }
 bool AcceptsAttention(const KernelTypes& types, const Attrs&) {
-  return Matches(types, "TIII", "T") && IsFloat(types.kv);
+  return Matches(types, "TIII", "T") && IsCacheType(types.kv);
 }
 
 }  // namespace rw

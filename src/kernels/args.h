@@ -1,6 +1,7 @@
-// What each op's kernels take, read from a KernelCall once and checked once. Both CPU providers
-// start here, so they agree on signatures; the Accepts functions are the type side of the same.
-// A fused op is its family's kernel with one step more: its operands are the optional members.
+// What each op's kernels take, read from a KernelCall once and checked once. All providers of all
+// devices start here, so they agree on signatures; the Accepts functions are the type side of the
+// same. A fused op is its family's kernel with one step more: its operands are the optional
+// members. Read functions look at shapes only: the operands' memory may be a GPU's.
 #pragma once
 
 #include <vector>
@@ -20,6 +21,9 @@ struct EmbedArgs {  // (ids i32[n], w W[v,h]) -> T[n,h]
 };
 struct GatherRowsArgs {  // (x T[n,h], rows i32[r]) -> T[r,h]
   TensorView x, rows, y;
+};
+struct ArgmaxArgs {  // x T[r,v] -> i32[r]
+  TensorView x, y;
 };
 struct KvWriteArgs {  // (k T[n,hk,d], v T[n,hk,d], slot i32[n]), kv
   TensorView k, v, slot;
@@ -58,7 +62,7 @@ struct RopeArgs {  // (q T[n,hq,d], k T[n,hk,d], pos i32[n], cs f32[m,r]) -> q, 
   const TensorView* slot = nullptr;
   const KvLayerView* kv = nullptr;
 
-  // The angles of row i.
+  // The angles of row i; operands in the CPU's memory.
   const float* Angles(int64_t i) const {
     const int64_t p = *pos.row<const int32_t>(i);
     RW_CHECK(p >= 0 && p < cs.rows(), "position {} of {}", p, cs.rows());
@@ -72,6 +76,8 @@ struct AttentionArgs {  // (q T[n,hq,d], qstart i32[s+1], len i32[s], table i32[
   float scale = 1, softcap = 0;                             // softcap 0: none
   int64_t window = 0;                                       // 0: full
 
+  // From here on: operands in the CPU's memory.
+  void CheckSequences() const;  // query rows, lengths and pages fit each other
   int64_t FirstRow(int64_t s) const { return *qstart.row<const int32_t>(s); }
   int64_t Length(int64_t s) const { return *len.row<const int32_t>(s); }
   // Position of query row `row`, which belongs to sequence s: the rows are the sequence's last.
@@ -86,6 +92,7 @@ UnaryArgs ReadUnary(const KernelCall& call);
 BinaryArgs ReadBinary(const KernelCall& call);
 EmbedArgs ReadEmbed(const KernelCall& call);
 GatherRowsArgs ReadGatherRows(const KernelCall& call);
+ArgmaxArgs ReadArgmax(const KernelCall& call);
 KvWriteArgs ReadKvWrite(const KernelCall& call);
 NormArgs ReadNorm(const KernelCall& call);  // rms_norm and add_rms_norm
 // linear, linear2 and linear3: one of each result, all of the same x.
@@ -98,6 +105,7 @@ bool AcceptsUnary(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsBinary(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsEmbed(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsGatherRows(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsArgmax(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsKvWrite(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsNorm(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsAddNorm(const KernelTypes& types, const Attrs& attrs);
