@@ -1,13 +1,21 @@
-# rw_layer(NAME [USES layers...] [LIBS libraries...]): one static library from every source under
-# src/NAME, one test program from its *_test.cc, and one replay or fuzz program for each *_fuzz.cc.
+# rw_layer(NAME [USES layers...] [LIBS libraries...] [PRECOMPILE headers...]): one static library
+# from every source under src/NAME, one test program from its *_test.cc, and one replay or fuzz
+# program for each *_fuzz.cc. Headers of libraries are precompiled, ours never: a source still
+# includes what it uses.
+set(RW_PRECOMPILE <algorithm> <array> <functional> <map> <memory> <optional> <span> <string>
+                  <string_view> <variant> <vector> <fmt/format.h> <fmt/ranges.h>
+                  <tl/expected.hpp>)
 function(rw_layer name)
-  cmake_parse_arguments(ARG "" "" "USES;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "USES;LIBS;PRECOMPILE" ${ARGN})
   set(dir ${CMAKE_SOURCE_DIR}/src/${name})
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${dir}/*.cc ${dir}/*.cu)
+  if(NOT RW_CUDA)
+    list(FILTER sources EXCLUDE REGEX "/(gpu|cuda)/")
+  endif()
   set(tests ${sources})
   set(fuzzers ${sources})
-  list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.cc$")
-  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|fuzz)\\.(cc|cu)$")
+  list(FILTER tests INCLUDE REGEX "_test\\.(cc|cu)$")
   list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
 
   set(deps ${ARG_USES})
@@ -15,6 +23,8 @@ function(rw_layer name)
   if(sources)
     add_library(rw_${name} STATIC ${sources})
     set(scope PUBLIC)
+    list(TRANSFORM RW_PRECOMPILE REPLACE "(.+)" "$<$<COMPILE_LANGUAGE:CXX>:\\1>" OUTPUT_VARIABLE headers)
+    target_precompile_headers(rw_${name} PRIVATE ${headers} ${ARG_PRECOMPILE})
   else()
     add_library(rw_${name} INTERFACE)
     set(scope INTERFACE)
@@ -26,6 +36,7 @@ function(rw_layer name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE rw_${name} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE RW_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    target_precompile_headers(${name}_test PRIVATE ${headers} <gmock/gmock.h> <gtest/gtest.h>)
     add_test(NAME ${name} COMMAND ${name}_test)
   endif()
 

@@ -1,0 +1,70 @@
+// What the launches share.
+//
+// Kernels overlap: a kernel may be launched while the one before it still runs, so that its blocks
+// stand ready and what does not depend on earlier kernels (weights) is on its way. Hence the rule
+// for every kernel started by Launch: each thread calls WaitForPrevious() before it reads or writes
+// anything but weights, on every path.
+#pragma once
+
+#include <cstdint>
+
+#include "base/check.h"
+#include "kernels/dispatch.h"
+#include "kernels/gpu/queue.h"
+#include "kernels/kernel.h"
+
+namespace rw::gpu {
+
+inline const Queue& QueueOf(const KernelCall& call) {
+  RW_CHECK(call.gpu != nullptr, "a GPU kernel called without a queue");
+  return *call.gpu;
+}
+
+inline constexpr int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+#if defined(__CUDACC__) || defined(__HIPCC__)
+
+// All earlier kernels of the queue have ended and what they wrote is seen. From here on, and not
+// before, the next kernel may be launched: were it launched earlier, the kernel behind it would be
+// too, and weights prefetched so far ahead would leave the L2 cache before they are used.
+__device__ __forceinline__ void WaitForPrevious() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+  asm volatile("griddepcontrol.launch_dependents;");
+#endif
+}
+
+// Starts a kernel of `grid` blocks of `threads`; no blocks, no launch. Errors of a launch stay with
+// the runtime, which asks for them after each step.
+template <class... Params, class... Args>
+void Launch(const Queue& queue, void (*kernel)(Params...), dim3 grid, int threads,
+            size_t shared_bytes, Args&&... args) {
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+#if defined(__HIP_PLATFORM_AMD__)
+  kernel<<<grid, static_cast<unsigned>(threads), shared_bytes, queue.stream>>>(
+      static_cast<Params>(args)...);
+#else
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = grid;
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = queue.stream;
+  config.attrs = &attribute;
+  config.numAttrs = queue.overlap ? 1 : 0;
+  cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...);
+#endif
+}
+
+#endif
+
+// Whether rows of the tensor can be read in packs of kCount elements.
+template <class T, int kCount>
+bool Packs(const TensorView& x) {
+  return x.width() % kCount == 0 && (x.rows() <= 1 || x.row_stride % kCount == 0) &&
+         reinterpret_cast<uintptr_t>(x.data) % (sizeof(T) * kCount) == 0;
+}
+
+}  // namespace rw::gpu
