@@ -44,7 +44,8 @@ Result<BatchRun> RunBatch(Engine& engine, const BatchShape& shape, uint64_t seed
   const auto start = BenchClock::now();
   while (!engine.idle()) {
     const bool reading = !first.empty();
-    for (const StepOutput& output : engine.Step()) {
+    RW_ASSIGN(const std::vector<StepOutput> outputs, engine.Step());
+    for (const StepOutput& output : outputs) {
       if (output.finished == FinishReason::kError) {
         return Err("the model gave no finite logits");
       }

@@ -90,17 +90,18 @@ void Print(const std::vector<Measurement>& measurements, const Flags& flags, int
 }
 
 Result<int> BenchFusions(const Flags& flags) {
-  RW_ASSIGN(ModelOptions options, flags.model.Model());
+  RW_ASSIGN(const ModelConfig config, LoadConfig(flags.model.model));
+  RW_ASSIGN(ModelOptions options, flags.model.ModelOnDevice(config.dtype));
   if (options.max_model_len == 0) {
     options.max_model_len = flags.batch.input_len + flags.batch.output_len;
   }
   options.max_sequences = flags.batch.batch_size;
   ThreadPool pool(flags.model.Threads());
-  RW_ASSIGN(ModelRunner model, LoadModel(flags.model, options, pool));
-  Engine on(model.With(options.plan).value(), pool);
+  RW_ASSIGN(ModelRunner model, LoadModel(flags.model, config, options, pool));
+  Engine on(model.With(options.plan, pool).value(), pool);
   std::vector<Measurement> measurements;
   const auto measure = [&](std::string name, const Options& without) -> Status {
-    RW_ASSIGN(ModelRunner other, model.With(without));
+    RW_ASSIGN(ModelRunner other, model.With(without, pool));
     Engine off(std::move(other), pool);
     RW_ASSIGN(Measurement measurement, Measure(std::move(name), on, off, flags));
     measurements.push_back(std::move(measurement));

@@ -80,7 +80,8 @@ void Print(const Flags& flags, const ModelRunner& model, const std::vector<Batch
 }
 
 Result<int> BenchLatency(const Flags& flags) {
-  RW_ASSIGN(ModelOptions options, flags.model.Model());
+  RW_ASSIGN(const ModelConfig config, LoadConfig(flags.model.model));
+  RW_ASSIGN(ModelOptions options, flags.model.ModelOnDevice(config.dtype));
   const int64_t length = flags.batch.input_len + flags.batch.output_len;
   if (options.max_model_len == 0) options.max_model_len = length;
   if (length > options.max_model_len) {
@@ -89,7 +90,7 @@ Result<int> BenchLatency(const Flags& flags) {
   }
   options.max_sequences = flags.batch.batch_size;
   ThreadPool pool(flags.model.Threads());
-  RW_ASSIGN(ModelRunner model, LoadModel(flags.model, options, pool));
+  RW_ASSIGN(ModelRunner model, LoadModel(flags.model, config, options, pool));
   Engine engine(std::move(model), pool);
   std::vector<BatchRun> runs;
   for (int64_t i = 0; i < flags.num_iters_warmup + flags.num_iters; ++i) {

@@ -40,7 +40,7 @@ Result<std::array<double, kStages.size()>> CompileOnce(const Graph& graph,
 Result<int> BenchStartup(const ModelFlags& flags) {
   RW_ASSIGN(const ModelConfig config, LoadModelConfig(flags.model));
   const auto start = BenchClock::now();
-  RW_ASSIGN(const Graph graph, flags.LoadGraph(config));
+  RW_ASSIGN(const Graph graph, flags.LoadGraph(config, Device::kCpu));
   fmt::print("{}: {} layers, {} calls, imported in {:.1f} ms\n", Name(config.architecture),
              config.num_layers, graph.nodes().size(), SecondsSince(start) * 1e3);
   fmt::print("milliseconds, the first run of each level; median of {} after it (min-max)\n", kRuns);
@@ -48,7 +48,7 @@ Result<int> BenchStartup(const ModelFlags& flags) {
   for (const std::string_view stage : kStages) fmt::print("{:>30}", stage);
   fmt::print("\n");
   for (int level = 0; level <= 3; ++level) {
-    RW_ASSIGN(ModelOptions options, flags.Model());
+    RW_ASSIGN(ModelOptions options, flags.Model(Device::kCpu, config.dtype));
     options.plan.level = level;
     const CompileRequest request = RequestFor(config, options);
     RW_ASSIGN(const auto cold, CompileOnce(graph, request));

@@ -52,7 +52,7 @@ std::string PrintPieces(const Program& program) {
 
 Result<int> ShowGraph(const Flags& flags) {
   RW_ASSIGN(const ModelConfig config, LoadModelConfig(flags.model.model));
-  RW_ASSIGN(const Graph graph, flags.model.LoadGraph(config));
+  RW_ASSIGN(const Graph graph, flags.model.LoadGraph(config, Device::kCpu));
   const auto print = [&](const Graph& shown) {
     fmt::print("{}", flags.format == "dot" ? PrintDot(shown) : Print(shown));
   };
@@ -61,7 +61,7 @@ Result<int> ShowGraph(const Flags& flags) {
     return 0;
   }
   if (!flags.after.empty()) RW_TRY(CheckPass(flags.after));
-  RW_ASSIGN(ModelOptions options, flags.model.Model());
+  RW_ASSIGN(ModelOptions options, flags.model.Model(Device::kCpu, config.dtype));
   options.max_batch_tokens = std::max(options.max_batch_tokens, flags.tokens);
   const CompileRequest request = RequestFor(config, options);
   RW_ASSIGN(Plan plan, PlanFor(FactsOf(graph, request), request));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/progress.h"
 #include "import/import.h"
 #include "model/checkpoint.h"
@@ -10,7 +12,20 @@ namespace rw {
 namespace {
 
 const std::map<std::string, DType> kDTypes = {
-    {"float32", DType::kF32}, {"bfloat16", DType::kBF16}, {"float16", DType::kF16}};
+    {"float32", DType::kF32}, {"bfloat16", DType::kBF16},   {"float16", DType::kF16},
+    {"fp8", DType::kF8E4M3},  {"fp8_e4m3", DType::kF8E4M3},
+};
+
+// The provider asked for, then the others of the device. The reference stands alone.
+std::vector<std::string_view> ProvidersOf(Device kind, std::string_view asked) {
+  if (asked == "auto") return {};
+  std::vector<std::string_view> providers = {asked};
+  for (const KernelRow& row : KernelTable()) {
+    const bool known = std::ranges::find(providers, row.provider) != providers.end();
+    if (row.device == kind && asked != "reference" && !known) providers.push_back(row.provider);
+  }
+  return providers;
+}
 
 std::string MegaBytes(int64_t bytes) {
   return fmt::format("{:.1f} MB", static_cast<double>(bytes) * 1e-6);
@@ -22,13 +37,15 @@ void ModelFlags::AddModel(CLI::App& command) {
   command.add_option("model", model, "Hugging Face model folder")
       ->required()
       ->check(CLI::ExistingDirectory);
-  command.add_option("--dtype", dtype, "Element type of activations")
-      ->check(CLI::IsMember({"float32", "bfloat16", "float16"}))
+  command
+      .add_option("--dtype", dtype,
+                  "Element type of activations; auto: float32 on a CPU, the checkpoint's on a GPU")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16", "float16"}))
       ->capture_default_str();
   command
       .add_option("--kv-cache-dtype", kv_cache_dtype,
-                  "Element type of the KV cache; auto: that of activations")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16", "float16"}))
+                  "Element type of the KV cache; auto: that of activations; fp8: fp8_e4m3")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16", "float16", "fp8", "fp8_e4m3"}))
       ->capture_default_str();
 }
 
@@ -40,14 +57,32 @@ void ModelFlags::AddLoadFormat(CLI::App& command) {
       ->capture_default_str();
 }
 
-void ModelFlags::AddKernelProvider(CLI::App& command) {
+void ModelFlags::AddDevice(CLI::App& command) {
+  command.add_option("--device", device, "cpu, cuda; auto: a GPU if there is one")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda", "rocm"}))
+      ->capture_default_str();
   command
-      .add_option("--kernels", kernels, "simd, or reference: scalar ones that state the meaning")
-      ->check(CLI::IsMember({"simd", "reference"}))
+      .add_option("--gpu-memory-utilization", gpu_memory_utilization,
+                  "Most that the KV cache takes of the GPU memory that the weights leave")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+}
+
+void ModelFlags::AddKernelProvider(CLI::App& command) {
+  std::vector<std::string> providers = {"auto"};
+  for (const KernelRow& row : KernelTable()) {
+    const std::string provider(row.provider);
+    if (std::ranges::find(providers, provider) == providers.end()) providers.push_back(provider);
+  }
+  command
+      .add_option("--kernels", kernels,
+                  "Kernels to prefer; reference: only the scalar ones that state the meaning")
+      ->check(CLI::IsMember(providers))
       ->capture_default_str();
 }
 
 void ModelFlags::AddKernels(CLI::App& command) {
+  AddDevice(command);
   AddKernelProvider(command);
   command
       .add_option("--threads", threads, "Threads; 0: one for each core that this process may use")
@@ -77,15 +112,21 @@ void ModelFlags::AddSizes(CLI::App& command) {
       ->capture_default_str();
   command
       .add_option("--max-num-batched-tokens", max_num_batched_tokens,
-                  "Most tokens in one step; longer prompts run in chunks")
-      ->check(CLI::PositiveNumber)
+                  "Most tokens in one step; longer prompts run in chunks; 0: 512 on a CPU, 8192 on "
+                  "a GPU")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
       .add_option(
           "--kv-tokens", kv_tokens,
           "Room in the KV cache in tokens; 0: what the longest sequences need, at most half "
-          "of the free memory")
+          "of the free memory (of a GPU's: --gpu-memory-utilization)")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--kv-cache-layout", kv_cache_layout,
+                  "Order within a page: HND, tokens of a head together; NHD, heads of a token")
+      ->check(CLI::IsMember({"HND", "NHD"}))
       ->capture_default_str();
 }
 
@@ -99,22 +140,46 @@ Result<Options> ModelFlags::Plan() const {
   return options;
 }
 
-Result<ModelOptions> ModelFlags::Model() const {
+Result<ModelOptions> ModelFlags::Model(Device kind, std::optional<DType> stored) const {
+  const bool cpu = kind == Device::kCpu;
   ModelOptions options;
   RW_ASSIGN(options.plan, Plan());
-  options.dtype = kDTypes.at(dtype);
+  if (dtype != "auto") {
+    options.dtype = kDTypes.at(dtype);
+  } else if (!cpu) {
+    options.dtype = stored == DType::kF16 ? DType::kF16 : DType::kBF16;
+  }
   options.kv_dtype = kv_cache_dtype == "auto" ? options.dtype : kDTypes.at(kv_cache_dtype);
+  options.kv_layout = kv_cache_layout == "NHD" ? KvLayout::kNhd : KvLayout::kHnd;
   options.max_model_len = max_model_len;
   options.max_batch_tokens = max_num_batched_tokens;
+  if (options.max_batch_tokens == 0) options.max_batch_tokens = cpu ? 512 : 8192;
   options.kv_tokens = kv_tokens;
-  if (kernels == "reference") options.providers = {"reference"};
+  if (!cpu) options.memory_share = gpu_memory_utilization;
+  options.providers = ProvidersOf(kind, kernels);
+  return options;
+}
+
+Result<ModelOptions> ModelFlags::ModelOnDevice(std::optional<DType> stored) const {
+  std::shared_ptr<ComputeDevice> opened = CpuDevice();
+  if (device == "cuda" || device == "rocm") {
+    RW_ASSIGN(opened, OpenDevice(device == "cuda" ? Device::kCuda : Device::kRocm));
+  } else if (device == "auto" && BuiltFor(Device::kCuda)) {
+    if (auto gpu = OpenDevice(Device::kCuda)) {
+      opened = *std::move(gpu);
+    } else {
+      fmt::print(stderr, "on the CPU: {}\n", gpu.error().message);
+    }
+  }
+  RW_ASSIGN(ModelOptions options, Model(opened->kind(), stored));
+  options.device = std::move(opened);
   return options;
 }
 
 int ModelFlags::Threads() const { return threads > 0 ? threads : AvailableCores(); }
 
-Result<Graph> ModelFlags::LoadGraph(const ModelConfig& config) const {
-  RW_ASSIGN(const ModelOptions options, Model());
+Result<Graph> ModelFlags::LoadGraph(const ModelConfig& config, Device kind) const {
+  RW_ASSIGN(const ModelOptions options, Model(kind, config.dtype));
   std::shared_ptr<const Weights> weights = DummyWeights(config);
   if (load_format != "dummy") {
     auto checkpoint = Checkpoint::Open(model);
@@ -129,26 +194,83 @@ Result<Graph> ModelFlags::LoadGraph(const ModelConfig& config) const {
   return ImportModel(config, lookup, {options.dtype, options.kv_dtype});
 }
 
-Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelOptions& options,
-                              ThreadPool& pool) {
-  RW_ASSIGN(ModelConfig config, LoadModelConfig(flags.model));
+Result<ModelConfig> LoadConfig(const std::string& model) {
+  RW_ASSIGN(ModelConfig config, LoadModelConfig(model));
   for (const std::string& warning : config.warnings) fmt::print(stderr, "warning: {}\n", warning);
-  ProgressBar bar("loading " + flags.model);
+  return config;
+}
+
+namespace {
+
+// One bar for each phase, one after the other.
+class PhaseBars {
+ public:
+  void Begin(std::string what) { bar_.emplace(std::move(what)); }
+  void Update(uint64_t done, uint64_t total) {
+    if (bar_) bar_->Update(done, total);
+  }
+  void Finish(const std::string& summary) {
+    if (bar_) bar_->Finish(summary);
+    bar_.reset();
+  }
+
+ private:
+  std::optional<ProgressBar> bar_;
+};
+
+}  // namespace
+
+Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelConfig& config,
+                              const ModelOptions& options, ThreadPool& pool) {
+  PhaseBars bars;
+  bars.Begin("loading " + flags.model);
   std::shared_ptr<const Weights> weights;
   std::string summary = "random weights";
+  uint64_t total = 0;
+  const bool cpu = options.device->kind() == Device::kCpu;
   if (flags.load_format == "dummy") {
     weights = DummyWeights(config);
   } else {
     RW_ASSIGN(Checkpoint checkpoint, Checkpoint::Open(flags.model));
-    RW_TRY(
-        checkpoint.Prefetch(pool, [&](uint64_t done, uint64_t total) { bar.Update(done, total); }));
-    summary = MegaBytes(static_cast<int64_t>(checkpoint.total_bytes())) + " of weights";
+    total = checkpoint.total_bytes();
+    if (cpu) {
+      RW_TRY(
+          checkpoint.Prefetch(pool, [&](uint64_t done, uint64_t all) { bars.Update(done, all); }));
+    }
+    summary = MegaBytes(static_cast<int64_t>(total)) + " of weights";
     weights = CheckpointWeights(std::move(checkpoint));
   }
-  const std::string name(Name(config.architecture));
-  const int64_t layers = config.num_layers;
-  RW_ASSIGN(ModelRunner model, ModelRunner::Create(std::move(config), std::move(weights), options));
-  bar.Finish(fmt::format("{}, {} layers, {}", name, layers, summary));
+  weights = WeightsOn(options.device, std::move(weights), pool,
+                      [&](int64_t done) { bars.Update(static_cast<uint64_t>(done), total); });
+  // A GPU's start has phases that take time of their own.
+  bool loaded = false;
+  uint64_t captured = 0;
+  const auto heard = [&](std::string_view phase, uint64_t done, uint64_t all) {
+    if (cpu) return;
+    if (!loaded) {
+      bars.Finish(fmt::format("{}, {} layers, {} on {}", Name(config.architecture),
+                              config.num_layers, summary, options.device->name()));
+      loaded = true;
+      bars.Begin("compiling");
+    }
+    if (phase != "capturing") return;
+    if (captured == 0) {
+      bars.Finish("KV cache and intermediate results reserved");
+      bars.Begin("capturing");
+    }
+    captured = done;
+    bars.Update(done, all);
+  };
+  RW_ASSIGN(ModelRunner model,
+            ModelRunner::Create(config, std::move(weights), options, pool, heard));
+  if (cpu) {
+    bars.Finish(
+        fmt::format("{}, {} layers, {}", Name(config.architecture), config.num_layers, summary));
+  } else if (captured > 0) {
+    bars.Finish(fmt::format("{} steps", model.captured_steps()));
+  } else {
+    bars.Finish("KV cache and intermediate results reserved, no step captured");
+  }
   return model;
 }
 

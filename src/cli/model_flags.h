@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -13,13 +14,16 @@ namespace rw {
 
 struct ModelFlags {
   std::string model;
-  std::string dtype = "float32";
+  std::string dtype = "auto";
   std::string kv_cache_dtype = "auto";
   std::string load_format = "auto";
-  std::string kernels = "simd";
+  std::string device = "auto";
+  std::string kernels = "auto";
+  std::string kv_cache_layout = "HND";
+  double gpu_memory_utilization = 0.9;
   int threads = 0;
   int64_t max_model_len = 0;
-  int64_t max_num_batched_tokens = 512;
+  int64_t max_num_batched_tokens = 0;
   int64_t kv_tokens = 0;
   int level = kDefaultLevel;
   std::vector<std::string> compilation_config;
@@ -28,21 +32,29 @@ struct ModelFlags {
   // Each adds flags to a command; a command takes those that mean something to it.
   void AddModel(CLI::App& command);           // MODEL, --dtype, --kv-cache-dtype
   void AddLoadFormat(CLI::App& command);      // --load-format
+  void AddDevice(CLI::App& command);          // --device, --gpu-memory-utilization
   void AddKernels(CLI::App& command);         // --kernels, --threads
   void AddKernelProvider(CLI::App& command);  // --kernels
   void AddPlan(CLI::App& command);            // -O, --compilation-config, --enforce-eager
-  void AddSizes(CLI::App& command);  // --max-model-len, --max-num-batched-tokens, --kv-tokens
+  // --max-model-len, --max-num-batched-tokens, --kv-tokens, --kv-cache-layout
+  void AddSizes(CLI::App& command);
 
-  // The model's graph as imported, for --load-format.
-  Result<Graph> LoadGraph(const ModelConfig& config) const;
-  Result<ModelOptions> Model() const;
+  // The model's graph as imported, for --load-format, on a device of that kind.
+  Result<Graph> LoadGraph(const ModelConfig& config, Device kind) const;
+  // What the flags say for a device of that kind; `stored` is the dtype that config.json names.
+  Result<ModelOptions> Model(Device kind, std::optional<DType> stored) const;
+  // The same with the device that --device names, opened.
+  Result<ModelOptions> ModelOnDevice(std::optional<DType> stored) const;
   Result<Options> Plan() const;  // what the flags of AddPlan ask for
   int Threads() const;           // --threads, or all available cores
 };
 
-// Loads config.json and the weights (random ones for --load-format dummy), with a progress bar on
-// stderr if that is a terminal and a plain line if not.
-Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelOptions& options,
-                              ThreadPool& pool);
+// Loads the weights (random ones for --load-format dummy), with a progress bar on stderr if that is
+// a terminal and a plain line for each phase if not.
+Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelConfig& config,
+                              const ModelOptions& options, ThreadPool& pool);
+
+// config.json, its warnings on stderr.
+Result<ModelConfig> LoadConfig(const std::string& model);
 
 }  // namespace rw

@@ -45,21 +45,25 @@ void AddRequest(CLI::App& command, Flags& flags) {
       ->capture_default_str();
 }
 
+Result<Platform> PlatformOf(const Flags& flags) {
+  if (flags.platform == "this machine") return ThisMachine();
+  return ParsePlatform(flags.platform);
+}
+
 Result<CompileRequest> Request(const Flags& flags, const std::optional<ModelConfig>& config) {
-  RW_ASSIGN(const ModelOptions model, flags.model.Model());
+  RW_ASSIGN(const Platform platform, PlatformOf(flags));
+  RW_ASSIGN(const ModelOptions model,
+            flags.model.Model(platform.device, config ? config->dtype : std::nullopt));
   CompileRequest request{.options = model.plan,
                          .policy = flags.policy == "vllm" ? Policy::kVllm : Policy::kRopewalk,
                          .providers = model.providers};
   Facts& facts = request.facts;
-  facts.platform = ThisMachine();
-  if (flags.platform != "this machine") {
-    RW_ASSIGN(facts.platform, ParsePlatform(flags.platform));
-  }
+  facts.platform = platform;
   facts.hidden_size = config ? config->hidden_size : flags.hidden_size;
   facts.dtype = model.dtype;
   facts.block_quantized_fp8 = flags.quantization == "block-fp8";
   facts.nvfp4 = flags.quantization == "nvfp4";
-  facts.max_num_batched_tokens = flags.model.max_num_batched_tokens;
+  facts.max_num_batched_tokens = model.max_batch_tokens;
   facts.max_num_seqs = flags.max_num_seqs;
   facts.tensor_parallel_size = flags.tensor_parallel_size;
   facts.pipeline_parallel_size = flags.pipeline_parallel_size;
@@ -129,7 +133,8 @@ Result<int> ShowPlan(const Flags& flags) {
   std::optional<Graph> graph;
   if (!flags.model.model.empty()) {
     RW_ASSIGN(config, LoadModelConfig(flags.model.model));
-    RW_ASSIGN(graph, flags.model.LoadGraph(*config));
+    RW_ASSIGN(const Platform platform, PlatformOf(flags));
+    RW_ASSIGN(graph, flags.model.LoadGraph(*config, platform.device));
   }
   RW_ASSIGN(const CompileRequest request, Request(flags, config));
   RW_ASSIGN(const Planned planned, MakePlanned(request, graph));
@@ -170,8 +175,8 @@ CommandBody AddPlanCommand(CLI::App& app) {
   AddRequest(*command, *flags);
   command
       ->add_option("--max-num-batched-tokens", flags->model.max_num_batched_tokens,
-                   "Most tokens in one step")
-      ->check(CLI::PositiveNumber)
+                   "Most tokens in one step; 0: 512 on a CPU, 8192 on a GPU")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--max-num-seqs", flags->max_num_seqs, "Most sequences in one step")
       ->check(CLI::PositiveNumber)

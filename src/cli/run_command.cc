@@ -149,10 +149,11 @@ Result<int> Run(Flags& flags) {
   if (flags.chat) {
     RW_ASSIGN(chat, LoadModelChatTemplate(flags.model.model));
   }
-  RW_ASSIGN(ModelOptions options, flags.model.Model());
+  RW_ASSIGN(const ModelConfig config, LoadConfig(flags.model.model));
+  RW_ASSIGN(ModelOptions options, flags.model.ModelOnDevice(config.dtype));
   options.max_sequences = 1;
   ThreadPool pool(flags.model.Threads());
-  RW_ASSIGN(ModelRunner model, LoadModel(flags.model, options, pool));
+  RW_ASSIGN(ModelRunner model, LoadModel(flags.model, config, options, pool));
   fmt::print(stderr, "{}\n", Summary(model.plan(), model.compiled().facts));
   Engine engine(std::move(model), pool);
   const Session session{flags, tokenizer, engine};

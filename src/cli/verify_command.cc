@@ -41,16 +41,17 @@ void Print(const VerifyReport& report) {
 }
 
 Result<int> Verify(const Flags& flags) {
-  RW_ASSIGN(ModelOptions model, flags.model.Model());
+  RW_ASSIGN(const ModelConfig config, LoadConfig(flags.model.model));
+  RW_ASSIGN(ModelOptions model, flags.model.ModelOnDevice(config.dtype));
   VerifyOptions options = {std::move(model), flags.tolerance, std::nullopt};
   if (flags.rope_frequencies == "float32") options.rope_frequencies = DType::kF32;
   if (flags.rope_frequencies == "bfloat16") options.rope_frequencies = DType::kBF16;
-  RW_ASSIGN(const ModelConfig config, LoadModelConfig(flags.model.model));
   RW_ASSIGN(Checkpoint checkpoint, Checkpoint::Open(flags.model.model));
   RW_ASSIGN(const SafetensorsFile golden, SafetensorsFile::Open(flags.golden));
   ThreadPool pool(flags.model.Threads());
-  RW_ASSIGN(const VerifyReport report,
-            VerifyModel(config, CheckpointWeights(std::move(checkpoint)), golden, options, pool));
+  const std::shared_ptr<const Weights> weights =
+      WeightsOn(options.model.device, CheckpointWeights(std::move(checkpoint)), pool);
+  RW_ASSIGN(const VerifyReport report, VerifyModel(config, weights, golden, options, pool));
   Print(report);
   return report.ok() ? 0 : 1;
 }

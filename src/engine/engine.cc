@@ -24,6 +24,7 @@ std::vector<float> FloatRow(const TensorView& logits, int64_t row) {
       convert(logits.row<F16>(row));
       break;
     case DType::kI32:
+    case DType::kF8E4M3:
       RW_CHECK(false, "logits are numbers with a point");
   }
   return out;
@@ -77,7 +78,7 @@ Result<SequenceId> Engine::Submit(Request request) {
   return next_id_++;
 }
 
-std::vector<StepOutput> Engine::Step() {
+Result<std::vector<StepOutput>> Engine::Step() {
   const std::vector<Scheduled> scheduled = scheduler_.Next();
   std::vector<StepOutput> outputs;
   if (scheduled.empty()) return outputs;
@@ -89,21 +90,34 @@ std::vector<StepOutput> Engine::Step() {
               /*wants_logits=*/count == sequence->pending());
   }
   batch.Finish();
-  const TensorView logits = model_.Forward(batch, pool_)[0];
+  RW_ASSIGN(const StepOutputs step, model_.Forward(batch, pool_));
   int64_t row = 0;
   for (const auto& [sequence, count] : scheduled) {
     const bool complete = count == sequence->pending();
     sequence->computed += count;
     if (!complete) continue;
-    std::vector<float> values = FloatRow(logits, row++);
-    outputs.push_back(Advance(*sequence, values));
+    RW_ASSIGN(Sampled sampled, SampleRow(sequence->sampler, step, row++));
+    outputs.push_back(Advance(*sequence, std::move(sampled)));
     if (outputs.back().finished != FinishReason::kNone) scheduler_.Remove(sequence->id);
   }
   return outputs;
 }
 
-StepOutput Engine::Advance(Sequence& sequence, std::span<float> logits) {
-  StepOutput output{sequence.id, sequence.sampler.Sample(logits)};
+// The likeliest token is known without the logits leaving the device.
+Result<Sampled> Engine::SampleRow(Sampler& sampler, const StepOutputs& outputs, int64_t row) {
+  if (sampler.params().likeliest_only()) {
+    return Sampled{.token = outputs.likeliest[static_cast<size_t>(row)]};
+  }
+  TensorView view = outputs.logits;
+  view.data += row * view.row_stride * static_cast<int64_t>(SizeOf(view.dtype));
+  view.dims[0] = 1;
+  RW_ASSIGN(view, model_.ToHost(view));
+  std::vector<float> logits = FloatRow(view, 0);
+  return sampler.Sample(logits);
+}
+
+StepOutput Engine::Advance(Sequence& sequence, Sampled sampled) {
+  StepOutput output{sequence.id, std::move(sampled)};
   if (output.sampled.token < 0) {
     output.finished = FinishReason::kError;
     return output;

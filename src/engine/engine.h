@@ -37,8 +37,9 @@ class Engine {
   // vocabulary, a parameter out of range, a prompt that is too long for the model or the cache.
   Result<SequenceId> Submit(Request request);
 
-  // Runs one step of the model and returns what came of it. Nothing if idle.
-  std::vector<StepOutput> Step();
+  // Runs one step of the model and returns what came of it. Nothing if idle. An error if the device
+  // failed: the engine is of no more use then.
+  Result<std::vector<StepOutput>> Step();
 
   // Ends a sequence early; its pages are free at once. Unknown ids are ignored.
   void Cancel(SequenceId id) { scheduler_.Remove(id); }
@@ -48,7 +49,8 @@ class Engine {
   const Scheduler& scheduler() const { return scheduler_; }
 
  private:
-  StepOutput Advance(Sequence& sequence, std::span<float> logits);
+  Result<Sampled> SampleRow(Sampler& sampler, const StepOutputs& outputs, int64_t row);
+  StepOutput Advance(Sequence& sequence, Sampled sampled);
   FinishReason FinishOf(const Sequence& sequence, const Sampled& sampled) const;
 
   ModelRunner model_;

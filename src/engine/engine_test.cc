@@ -24,8 +24,9 @@ ModelRunner LoadGolden(const std::string& name, const ModelOptions& options) {
   EXPECT_TRUE(config) << config.error().message;
   auto checkpoint = Checkpoint::Open(dir);
   EXPECT_TRUE(checkpoint) << checkpoint.error().message;
-  auto model =
-      ModelRunner::Create(*std::move(config), CheckpointWeights(*std::move(checkpoint)), options);
+  ThreadPool pool(2);
+  auto model = ModelRunner::Create(*std::move(config), CheckpointWeights(*std::move(checkpoint)),
+                                   options, pool);
   EXPECT_TRUE(model) << model.error().message;
   return *std::move(model);
 }
@@ -79,7 +80,7 @@ class SameBits : public testing::TestWithParam<Case> {
       batch.logit_rows.resize(owner.size());
       std::iota(batch.logit_rows.begin(), batch.logit_rows.end(), 0);
       batch.Finish();
-      const TensorView view = model.Forward(batch, pool)[0];
+      const TensorView view = model.Forward(batch, pool)->logits;
       const auto row_bytes = static_cast<size_t>(view.width()) * SizeOf(view.dtype);
       for (size_t row = 0; row < owner.size(); ++row) {
         logits[owner[row]].append(reinterpret_cast<const char*>(view.data) + row * row_bytes,
@@ -124,8 +125,8 @@ INSTANTIATE_TEST_SUITE_P(
 std::map<SequenceId, std::vector<int32_t>> Drain(Engine& engine) {
   std::map<SequenceId, std::vector<int32_t>> tokens;
   while (!engine.idle()) {
-    for (const StepOutput& output : engine.Step())
-      tokens[output.id].push_back(output.sampled.token);
+    const std::vector<StepOutput> outputs = *engine.Step();
+    for (const StepOutput& output : outputs) tokens[output.id].push_back(output.sampled.token);
   }
   return tokens;
 }
@@ -193,7 +194,8 @@ TEST(Engine, CancelFreesPagesAndLeavesOthersAlone) {
   std::vector<int32_t> tokens;
   for (int step = 0; !engine.idle(); ++step) {
     if (step == 4) engine.Cancel(cancelled);
-    for (const StepOutput& output : engine.Step()) {
+    const std::vector<StepOutput> outputs = *engine.Step();
+    for (const StepOutput& output : outputs) {
       if (output.id == kept) tokens.push_back(output.sampled.token);
       EXPECT_FALSE(step >= 4 && output.id == cancelled);
     }

@@ -31,7 +31,8 @@ Result<Generation> Generate(Engine& engine, const Tokenizer& tokenizer, Request 
   auto first = start;
   RW_ASSIGN(const SequenceId id, engine.Submit(std::move(request)));
   while (!engine.idle()) {
-    for (const StepOutput& output : engine.Step()) {
+    RW_ASSIGN(const std::vector<StepOutput> outputs, engine.Step());
+    for (const StepOutput& output : outputs) {
       generation.finished = output.finished;
       if (output.sampled.token < 0) continue;
       if (generation.tokens.empty()) first = Clock::now();

@@ -41,8 +41,11 @@ class SameBitsForEveryPlan : public ::testing::TestWithParam<Case> {
                                 .max_sequences = 64,
                                 .kv_tokens = 128,
                                 .providers = {GetParam().provider, "reference"},
-                                .plan = plan});
+                                .plan = plan},
+                               pool_);
   }
+
+  mutable ThreadPool pool_{2};
 
   // Logits of a prompt in chunks of 1, 20 and 11 tokens, then the KV cache.
   static std::string Bits(ModelRunner& model) {
@@ -60,13 +63,13 @@ class SameBitsForEveryPlan : public ::testing::TestWithParam<Case> {
       batch.logit_rows.resize(static_cast<size_t>(count));
       std::iota(batch.logit_rows.begin(), batch.logit_rows.end(), 0);
       batch.Finish();
-      const TensorView logits = model.Forward(batch, pool)[0];
+      const TensorView logits = model.Forward(batch, pool)->logits;
       bits.append(reinterpret_cast<const char*>(logits.data),
                   static_cast<size_t>(count * logits.width()) * SizeOf(logits.dtype));
       begin += count;
     }
-    const KvLayerView& first = model.kv()[0];
-    bits.append(reinterpret_cast<const char*>(first.k), static_cast<size_t>(model.kv_bytes()));
+    const std::span<const std::byte> kv = *model.KvToHost();
+    bits.append(reinterpret_cast<const char*>(kv.data()), kv.size());
     return bits;
   }
 };
@@ -154,11 +157,13 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Plan, ProgramsAreSharedUnlessTheyDiffer) {
   const std::string dir = RW_SOURCE_DIR "/tests/golden/models/llama";
+  ThreadPool pool(2);
   const auto load = [&](const std::vector<std::string>& entries) {
     auto config = LoadModelConfig(dir);
     auto checkpoint = Checkpoint::Open(dir);
     return ModelRunner::Create(*std::move(config), CheckpointWeights(*std::move(checkpoint)),
-                               {.max_model_len = 64, .kv_tokens = 64, .plan = Ask(2, entries)});
+                               {.max_model_len = 64, .kv_tokens = 64, .plan = Ask(2, entries)},
+                               pool);
   };
   const auto bounded = load({"rope_kvcache_fusion_max_token_num=16"});
   ASSERT_TRUE(bounded) << bounded.error().message;

@@ -28,6 +28,12 @@ struct SamplingParams {
   int64_t logprobs = 0;            // how many of the likeliest to report at each step
   int64_t max_tokens = 0;          // 0: as many as fit
   bool ignore_eos = false;
+
+  // Nothing asks for more than the likeliest token of the logits as they are.
+  bool likeliest_only() const {
+    return temperature == 0 && repetition_penalty == 1 && presence_penalty == 0 &&
+           frequency_penalty == 0 && logprobs == 0;
+  }
 };
 
 // The parameter that is out of range, or fine.

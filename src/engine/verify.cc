@@ -29,6 +29,9 @@ std::vector<float> Floats(const TensorView& view) {
         case DType::kI32:
           out.push_back(static_cast<float>(view.row<int32_t>(row)[i]));
           break;
+        case DType::kF8E4M3:
+          out.push_back(ToFloat(view.row<F8E4M3>(row)[i]));
+          break;
       }
     }
   }
@@ -122,7 +125,7 @@ Result<std::vector<std::vector<float>>> RunWhole(const ModelConfig& config,
   options.max_model_len = length;
   options.max_batch_tokens = options.max_sequences = count * length;
   options.kv_tokens = count * pages * kPageSize;
-  RW_ASSIGN(ModelRunner model, ModelRunner::Create(config, std::move(weights), options));
+  RW_ASSIGN(ModelRunner model, ModelRunner::Create(config, std::move(weights), options, pool));
   Batch batch;
   for (int64_t i = 0; i < count; ++i) {
     batch.Add(golden.sequences[static_cast<size_t>(i)], 0, model.rope().RowOffset(length),
@@ -131,8 +134,14 @@ Result<std::vector<std::vector<float>>> RunWhole(const ModelConfig& config,
   batch.logit_rows.resize(static_cast<size_t>(count * length));
   std::iota(batch.logit_rows.begin(), batch.logit_rows.end(), 0);
   batch.Finish();
+  RW_ASSIGN(const StepOutputs step, model.Forward(batch, pool));
+  std::vector<TensorView> views = step.hidden;
+  views.insert(views.begin(), step.logits);
   std::vector<std::vector<float>> outputs;
-  for (const TensorView& view : model.Forward(batch, pool)) outputs.push_back(Floats(view));
+  for (const TensorView& view : views) {
+    RW_ASSIGN(const TensorView host, model.ToHost(view));
+    outputs.push_back(Floats(host));
+  }
   return outputs;
 }
 
@@ -145,7 +154,7 @@ Status RunGreedy(const ModelConfig& config, std::shared_ptr<const Weights> weigh
   options.max_model_len = options.max_batch_tokens = length;
   options.max_sequences = 1;
   options.kv_tokens = length;
-  RW_ASSIGN(ModelRunner model, ModelRunner::Create(config, std::move(weights), options));
+  RW_ASSIGN(ModelRunner model, ModelRunner::Create(config, std::move(weights), options, pool));
   const std::vector<int32_t> pages = Pages(0, length);
   int64_t computed = 0;
   for (size_t step = 0; step < golden.greedy_tokens.size(); ++step) {
@@ -154,7 +163,9 @@ Status RunGreedy(const ModelConfig& config, std::shared_ptr<const Weights> weigh
               model.rope().RowOffset(length), pages, /*wants_logits=*/true);
     batch.Finish();
     computed = static_cast<int64_t>(tokens.size());
-    const std::vector<float> logits = Floats(model.Forward(batch, pool)[0]);
+    RW_ASSIGN(const StepOutputs outputs, model.Forward(batch, pool));
+    RW_ASSIGN(const TensorView row, model.ToHost(outputs.logits));
+    const std::vector<float> logits = Floats(row);
     const auto best = std::max_element(logits.begin(), logits.end());
     ++report.greedy_steps;
     if (best - logits.begin() != golden.greedy_tokens[step]) {

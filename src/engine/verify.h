@@ -41,10 +41,10 @@ struct VerifyOptions {
   std::optional<DType> rope_frequencies;
 };
 
-// `golden` holds input_ids, hidden.*, logits, logits_bf16 and greedy_* as tests/golden/README.md
-// explains. In float32 everything is held to the tolerance. In 16 bits the bound is the recording's
-// own: the distance of transformers' bf16 logits from its float32 ones, twice that allowed; hidden
-// states are then not judged.
+// `weights` lie on options.model.device. `golden` holds input_ids, hidden.*, logits, logits_bf16
+// and greedy_* as tests/golden/README.md explains. In float32 everything is held to the tolerance.
+// In 16 bits the bound is the recording's own: the distance of transformers' bf16 logits from its
+// float32 ones, twice that allowed; hidden states are then not judged.
 Result<VerifyReport> VerifyModel(const ModelConfig& config, std::shared_ptr<const Weights> weights,
                                  const SafetensorsFile& golden, const VerifyOptions& options,
                                  ThreadPool& pool);

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/lazy_memory.h"
+#include "base/random_fill.h"
 
 namespace rw {
 namespace {
@@ -51,37 +52,83 @@ class Dummy final : public Weights {
     }
     auto it = memory_.find(name);
     if (it == memory_.end()) {
-      // Room for the generator's last whole word.
-      RW_ASSIGN(LazyMemory memory, LazyMemory::Reserve(bytes + 8, "dummy weights"));
-      Fill(memory, std::hash<std::string>()(name));
+      RW_ASSIGN(LazyMemory memory, LazyMemory::Reserve(bytes, "dummy weights"));
       it = memory_.emplace(name, std::move(memory)).first;
+      const TensorView view = TensorView::Contiguous(it->second.data(), dtype_, dims);
+      RandomFill(dtype_, view.data, view.size(), SeedOf(name));
     }
     return TensorView::Contiguous(it->second.data(), dtype_, dims);
   }
 
- private:
-  // Random signs and mantissas with a fixed exponent: numbers of magnitude 2^-6 to 2^-5, which keep
-  // sums over thousands of terms in range.
-  void Fill(LazyMemory& memory, uint64_t seed) const {
-    uint64_t keep = 0x807f807f807f807f;
-    uint64_t exponent = 0x3c803c803c803c80;  // bf16
-    if (dtype_ == DType::kF16) keep = 0x83ff83ff83ff83ff, exponent = 0x2400240024002400;
-    if (dtype_ == DType::kF32) keep = 0x807fffff807fffff, exponent = 0x3c8000003c800000;
-    uint64_t state = seed | 1;
-    for (int64_t i = 0; i + 8 <= memory.size(); i += 8) {
-      state ^= state << 13;  // xorshift64
-      state ^= state >> 7;
-      state ^= state << 17;
-      const uint64_t word = (state & keep) | exponent;
-      std::memcpy(memory.data() + i, &word, 8);
-    }
+  Status CopyTo(ComputeDevice& device, const std::string& name, const TensorView& to,
+                ThreadPool&) const override {
+    device.QueueRandom(to, SeedOf(name));
+    return {};
   }
+
+ private:
+  static uint64_t SeedOf(const std::string& name) { return std::hash<std::string>()(name); }
 
   DType dtype_;
   mutable std::map<std::string, LazyMemory> memory_;
 };
 
+class OnDevice final : public Weights {
+ public:
+  OnDevice(std::shared_ptr<ComputeDevice> device, std::shared_ptr<const Weights> weights,
+           ThreadPool& pool, std::function<void(int64_t)> done)
+      : device_(std::move(device)),
+        weights_(std::move(weights)),
+        pool_(pool),
+        done_(std::move(done)) {}
+
+  Result<DType> TypeOf(const std::string& name, std::span<const int64_t> dims) const override {
+    return weights_->TypeOf(name, dims);
+  }
+
+  Result<TensorView> Get(const std::string& name, std::span<const int64_t> dims) const override {
+    RW_ASSIGN(const DType dtype, weights_->TypeOf(name, dims));
+    TensorView view = TensorView::Contiguous(nullptr, dtype, dims);
+    auto it = memory_.find(name);
+    if (it == memory_.end()) {
+      const int64_t bytes = view.size() * static_cast<int64_t>(SizeOf(dtype));
+      RW_ASSIGN(DeviceMemory memory, device_->Reserve(bytes, "the weights"));
+      view.data = memory.data;
+      RW_TRY(weights_->CopyTo(*device_, name, view, pool_));
+      it = memory_.emplace(name, std::move(memory)).first;
+      bytes_ += bytes;
+      if (done_) done_(bytes_);
+    }
+    view.data = it->second.data;
+    return view;
+  }
+
+ private:
+  std::shared_ptr<ComputeDevice> device_;
+  std::shared_ptr<const Weights> weights_;
+  ThreadPool& pool_;
+  std::function<void(int64_t)> done_;
+  mutable std::map<std::string, DeviceMemory> memory_;
+  mutable int64_t bytes_ = 0;
+};
+
 }  // namespace
+
+Status Weights::CopyTo(ComputeDevice& device, const std::string& name, const TensorView& to,
+                       ThreadPool& pool) const {
+  RW_ASSIGN(const TensorView from, Get(name, {to.dims.data(), static_cast<size_t>(to.rank)}));
+  RW_CHECK(from.dtype == to.dtype && from.contiguous() && to.contiguous());
+  device.Upload(to.data, from.data, to.size() * static_cast<int64_t>(SizeOf(to.dtype)), pool);
+  return {};
+}
+
+std::shared_ptr<const Weights> WeightsOn(std::shared_ptr<ComputeDevice> device,
+                                         std::shared_ptr<const Weights> weights, ThreadPool& pool,
+                                         std::function<void(int64_t done)> done) {
+  if (device->kind() == Device::kCpu) return weights;
+  return std::make_shared<const OnDevice>(std::move(device), std::move(weights), pool,
+                                          std::move(done));
+}
 
 std::shared_ptr<const Weights> CheckpointWeights(Checkpoint checkpoint) {
   return std::make_shared<const FromCheckpoint>(std::move(checkpoint));

@@ -266,6 +266,8 @@ class DecoderBuilder {
           y, Call(ops::kSoftcap, {y}, "head.capped", {{"cap", *config_.final_logit_softcapping}}));
     }
     graph_.AddOutput(y);
+    RW_ASSIGN(const ValueId likeliest, Call(ops::kArgmax, {y}, "likeliest"));
+    graph_.AddOutput(likeliest);
     return {};
   }
 

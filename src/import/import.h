@@ -30,7 +30,7 @@ struct ImportOptions {
 //   tokens i32[n], positions i32[n] (rows of the rope table), slots i32[n],
 //   query_start i32[s1], lengths i32[s], block_table i32[s,p], logit_rows i32[r],
 //   rope f32[m,e] (cos/sin rows), then one kv cache for each layer.
-// Its first output is logits T[r,vocab].
+// Its outputs are logits T[r,vocab], likeliest i32[r] (argmax of the logits), then hidden states.
 Result<Graph> ImportModel(const ModelConfig& config, const WeightLookup& weights,
                           const ImportOptions& options);
 

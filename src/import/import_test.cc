@@ -39,7 +39,7 @@ TEST_P(EveryModel, GraphVerifiesAndItsTextReadsBack) {
     EXPECT_EQ(Print(*again), text);
     EXPECT_EQ(Count(*graph, ops::kAttention), config.num_layers);
     EXPECT_EQ(graph->outputs().size(),
-              hidden ? static_cast<size_t>(config.num_layers) + 2 : size_t{1});
+              hidden ? static_cast<size_t>(config.num_layers) + 3 : size_t{2});
     EXPECT_EQ(ToString(graph->type(graph->outputs()[0])),
               fmt::format("bf16[r,{}]", config.vocab_size));
   }

@@ -45,6 +45,7 @@ class RopeTable {
   void Fill(int64_t positions);
 
   int64_t rotary_dim() const { return rotary_dim_; }  // floats in a row
+  int64_t block_rows() const { return block_rows_; }
   int64_t rows() const { return block_rows_ * static_cast<int64_t>(blocks_.size()); }
   std::span<const float> row(int64_t i) const;
   TensorView View() const;  // f32[rows, rotary_dim]

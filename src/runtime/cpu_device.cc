@@ -1,0 +1,73 @@
+#include <cstring>
+#include <fstream>
+
+#include "base/check.h"
+#include "base/lazy_memory.h"
+#include "base/random_fill.h"
+#include "runtime/device.h"
+
+namespace rw {
+namespace {
+
+class Cpu final : public ComputeDevice {
+ public:
+  Device kind() const override { return Device::kCpu; }
+  std::string name() const override { return "CPU"; }
+  std::string arch() const override { return ""; }
+
+  // As the kernel estimates it; 0 if it does not say.
+  int64_t AvailableBytes() const override {
+    std::ifstream file("/proc/meminfo");
+    std::string key;
+    int64_t kilobytes = 0;
+    std::string unit;
+    while (file >> key >> kilobytes >> unit) {
+      if (key == "MemAvailable:") return kilobytes * 1024;
+    }
+    return 0;
+  }
+
+  Result<DeviceMemory> Reserve(int64_t bytes, std::string_view purpose) override {
+    RW_ASSIGN(LazyMemory memory, LazyMemory::Reserve(bytes, purpose));
+    auto owner = std::make_shared<LazyMemory>(std::move(memory));
+    return DeviceMemory{owner->data(), bytes, owner};
+  }
+  Result<DeviceMemory> ReserveHost(int64_t bytes) override {
+    return Reserve(bytes, "the inputs of a step");
+  }
+
+  void Upload(std::byte* to, const std::byte* from, int64_t bytes, ThreadPool&) override {
+    std::memcpy(to, from, static_cast<size_t>(bytes));
+  }
+  void QueueUpload(std::byte* to, const std::byte* from, const Rows& rows) override {
+    for (int64_t row = 0; row < rows.rows; ++row) {
+      std::memcpy(to + row * rows.to_stride, from + row * rows.from_stride,
+                  static_cast<size_t>(rows.bytes));
+    }
+  }
+  void QueueDownload(std::byte* to, const std::byte* from, int64_t bytes) override {
+    std::memcpy(to, from, static_cast<size_t>(bytes));
+  }
+  void QueueRandom(const TensorView& to, uint64_t seed) override {
+    RW_CHECK(to.contiguous());
+    RandomFill(to.dtype, to.data, to.size(), seed);
+  }
+
+  Status Finish() override { return {}; }
+  const gpu::Queue* queue() const override { return nullptr; }
+  void SetBounds(const StepBounds&) override {}
+
+  Result<std::unique_ptr<Recording>> Record(const std::function<void()>&) override {
+    return Err("a CPU records no work");
+  }
+  void QueuePlay(const Recording&) override { RW_CHECK(false, "a CPU records no work"); }
+};
+
+}  // namespace
+
+std::shared_ptr<ComputeDevice> CpuDevice() {
+  static const std::shared_ptr<ComputeDevice> device = std::make_shared<Cpu>();
+  return device;
+}
+
+}  // namespace rw

@@ -1,0 +1,24 @@
+#include "runtime/device.h"
+#if defined(RW_CUDA)
+#include "runtime/gpu/gpu_device.h"
+#endif
+
+namespace rw {
+
+bool BuiltFor(Device kind) {
+#if defined(RW_CUDA)
+  if (kind == Device::kCuda) return true;
+#endif
+  return kind == Device::kCpu;
+}
+
+Result<std::shared_ptr<ComputeDevice>> OpenDevice(Device kind) {
+  if (kind == Device::kCpu) return CpuDevice();
+#if defined(RW_CUDA)
+  if (kind == Device::kCuda) return OpenGpu();
+#endif
+  return Err("this build has no kernels for {}; configure with cmake --preset {}", Name(kind),
+             Name(kind));
+}
+
+}  // namespace rw
