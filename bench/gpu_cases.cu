@@ -1,0 +1,200 @@
+#include <algorithm>
+
+#include "gpu_cases.h"
+#include "kernels/kernel.h"
+
+namespace rw::bench {
+namespace {
+
+const Attrs& NormAttrs() {
+  static const Attrs attrs{{"eps", 1e-5}, {"style", std::string("llama")}};
+  return attrs;
+}
+
+Work MakeAddRmsNorm(Arena& arena, int64_t n, int64_t h, bool fused) {
+  const TensorView a = arena.Random(kType, {n, h}), b = arena.Random(kType, {n, h});
+  const TensorView w = arena.Random(kType, {h}), y = arena.Random(kType, {n, h});
+  if (fused) return Bind("add_rms_norm", {a, b, w}, {a, y}, NormAttrs());
+  return Chain({Bind("add", {a, b}, {a}), Bind("rms_norm", {a, w}, {y}, NormAttrs())});
+}
+
+Work MakeSiluMul(Arena& arena, int64_t n, int64_t h, bool fused) {
+  const TensorView gate = arena.Random(kType, {n, h}), up = arena.Random(kType, {n, h});
+  const TensorView y = arena.Random(kType, {n, h});
+  if (fused) return Bind("silu_mul", {gate, up}, {y});
+  return Chain({Bind("silu", {gate}, {y}), Bind("mul", {y, up}, {y})});
+}
+
+Work MakeArgmax(Arena& arena, int64_t n, int64_t v) {
+  const TensorView x = arena.Random(kType, {n, v});
+  const TensorView y = arena.Ints(std::vector<int32_t>(n), {n});
+  return Bind("argmax", {x}, {y});
+}
+
+struct Product {
+  std::string_view name;
+  int64_t k;
+  std::vector<int64_t> m;  // rows of the weights that share x
+  int64_t most_rows;
+};
+// Of models in the shape of Llama 8B and 1B. Logits are of the last row of a sequence only.
+const std::vector<Product>& Products() {
+  constexpr int64_t kAny = 1 << 20, kSequences = 128, kVocabulary = 128256;
+  static const std::vector<Product> products = {
+      {"8b qkv", 4096, {4096, 1024, 1024}, kAny},
+      {"8b o", 4096, {4096}, kAny},
+      {"8b gate,up", 4096, {14336, 14336}, kAny},
+      {"8b down", 14336, {4096}, kAny},
+      {"8b head", 4096, {kVocabulary}, kSequences},
+      {"1b qkv", 2048, {2048, 512, 512}, kAny},
+      {"1b o", 2048, {2048}, kAny},
+      {"1b gate,up", 2048, {8192, 8192}, kAny},
+      {"1b down", 8192, {2048}, kAny},
+      {"1b head", 2048, {kVocabulary}, kSequences},
+  };
+  return products;
+}
+
+Work MakeLinear(Arena& arena, int64_t n, const Product& product, std::string_view provider) {
+  std::vector<TensorView> in = {arena.Random(kType, {n, product.k})}, out;
+  for (const int64_t m : product.m) {
+    in.push_back(arena.Random(kType, {m, product.k}));
+    out.push_back(arena.Random(kType, {n, m}));
+  }
+  const size_t count = out.size();
+  const std::string op = count == 1 ? "linear" : fmt::format("linear{}", count);
+  return Bind(op, std::move(in), std::move(out), {}, {}, provider);
+}
+
+constexpr Heads kAttention = {32, 8, 128};
+
+// `sequences` with `queries` new tokens each, the last of their `context` cached ones, whose pages
+// lie anywhere in the pool.
+Work MakeAttention(Arena& arena, int64_t sequences, int64_t queries, int64_t context) {
+  const auto [hq, hk, d] = kAttention;
+  const int64_t pages = context / kPageSize, pool = sequences * pages;
+  const int64_t page = hk * kPageSize * d;
+  const TensorView q = arena.Random(kType, {sequences * queries, hq, d});
+  const TensorView y = arena.Random(kType, {sequences * queries, hq, d});
+  std::vector<int32_t> starts;
+  for (int64_t s = 0; s <= sequences; ++s) starts.push_back(static_cast<int32_t>(s * queries));
+  const TensorView qstart = arena.Ints(starts, {sequences + 1});
+  const std::vector<int32_t> lengths(sequences, static_cast<int32_t>(context));
+  const TensorView len = arena.Ints(lengths, {sequences});
+  const TensorView table = arena.Ints(arena.Permutation(pool, pool), {sequences, pages});
+  const TensorView keys = arena.Random(kType, {pool, page});
+  const TensorView values = arena.Random(kType, {pool, page});
+  const KvLayerView kv{keys.data, values.data, kType, pool, hk, d, page, kPageSize * d, d};
+  const Attrs attrs{{"scale", 0.08838834764}, {"softcap", 0.0}, {"window", int64_t{0}}};
+  return Bind("attention", {q, qstart, len, table}, {y}, attrs, kv);
+}
+
+Case AttentionCase(std::string_view kind, int64_t sequences, int64_t queries, int64_t context) {
+  const auto [hq, hk, d] = kAttention;
+  Case c{.group = "attention", .n = sequences, .variant = "gpu"};
+  c.shape = fmt::format("{} {}", kind, context);
+  c.bytes = kSize * sequences * (2 * context * hk * d + 2 * queries * hq * d);
+  // Query i of a sequence sees all positions but those of the queries after it.
+  const int64_t seen = queries * context - queries * (queries - 1) / 2;
+  c.flops = 4 * sequences * hq * d * seen;
+  c.reads = queries == 1;
+  c.bounds = {queries, context};
+  c.make = [=](Arena& arena) { return MakeAttention(arena, sequences, queries, context); };
+  return c;
+}
+
+}  // namespace
+
+std::vector<int64_t> TokenCounts(bool quick) {
+  if (quick) return {1, 16, 256, 4096};
+  std::vector<int64_t> counts;
+  for (int64_t n = 1; n <= 16384; n *= 2) counts.push_back(n);
+  return counts;
+}
+
+Work Bind(std::string_view op, std::vector<TensorView> in, std::vector<TensorView> out,
+          const Attrs& attrs, std::optional<KvLayerView> kv, std::string_view provider) {
+  std::vector<DType> in_types, out_types;
+  for (const TensorView& x : in) in_types.push_back(x.dtype);
+  for (const TensorView& x : out) out_types.push_back(x.dtype);
+  const KernelTypes types{in_types, out_types, kv ? kv->dtype : DType::kF32};
+  const KernelRow* row = FindKernel(op, Device::kCuda, types, attrs, {&provider, 1});
+  if (row == nullptr) return {};
+  return [=](const gpu::Queue& queue) {
+    static ThreadPool pool(1);
+    row->run({in, out, kv ? &*kv : nullptr, attrs, pool, &queue});
+  };
+}
+
+Work Chain(std::vector<Work> works) {
+  if (!std::ranges::all_of(works, [](const Work& work) { return static_cast<bool>(work); })) {
+    return {};
+  }
+  return [works = std::move(works)](const gpu::Queue& queue) {
+    for (const Work& work : works) work(queue);
+  };
+}
+
+void AddRowCases(bool quick, Cases& cases) {
+  for (const int64_t h : {2048, 4096, 8192}) {
+    for (const int64_t n : TokenCounts(quick)) {
+      for (const bool fused : {true, false}) {
+        Case c{"add_rms_norm", fmt::format("h={}", h), n, fused ? "fused" : "unfused"};
+        c.bytes = kSize * (4 * n * h + h);
+        c.make = [=](Arena& arena) { return MakeAddRmsNorm(arena, n, h, fused); };
+        cases.push_back(std::move(c));
+      }
+    }
+  }
+  for (const int64_t h : {8192, 14336}) {
+    for (const int64_t n : TokenCounts(quick)) {
+      for (const bool fused : {true, false}) {
+        Case c{"silu_mul", fmt::format("h={}", h), n, fused ? "fused" : "unfused"};
+        c.bytes = kSize * 3 * n * h;
+        c.make = [=](Arena& arena) { return MakeSiluMul(arena, n, h, fused); };
+        cases.push_back(std::move(c));
+      }
+    }
+  }
+  constexpr int64_t kVocabulary = 128256;
+  Case c{"argmax", fmt::format("v={}", kVocabulary), 1, "gpu"};
+  c.bytes = kSize * kVocabulary + 4;
+  c.reads = true;
+  c.make = [](Arena& arena) { return MakeArgmax(arena, 1, kVocabulary); };
+  cases.push_back(std::move(c));
+}
+
+void AddLinearCases(bool quick, Cases& cases) {
+  std::vector<int64_t> rows = {1, 2, 4, 8, 16, 32, 64, 128, 512, 2048};
+  if (quick) rows = {1, 8, 64, 512};
+  for (const Product& product : Products()) {
+    for (const int64_t n : rows) {
+      if (n > product.most_rows) continue;
+      for (const std::string_view provider : {"gpu", "cublaslt"}) {
+        Case c{"linear", std::string(product.name), n, std::string(provider)};
+        int64_t m = 0;
+        for (const int64_t each : product.m) m += each;
+        c.bytes = kSize * (m * product.k + n * product.k + n * m);
+        c.flops = 2 * n * m * product.k;
+        c.reads = true;
+        c.make = [=, &product](Arena& arena) { return MakeLinear(arena, n, product, provider); };
+        cases.push_back(std::move(c));
+      }
+    }
+  }
+}
+
+void AddAttentionCases(bool quick, Cases& cases) {
+  for (const int64_t context : {512, 4096, 16384}) {
+    for (const int64_t sequences : {1, 8, 64}) {
+      if (quick && sequences * context > 8 * 4096) continue;
+      cases.push_back(AttentionCase("decode", sequences, 1, context));
+    }
+  }
+  for (const int64_t context : {512, 2048, 8192}) {
+    if (quick && context > 2048) continue;
+    cases.push_back(AttentionCase("prefill", 1, context, context));
+  }
+}
+
+}  // namespace rw::bench

@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Writes bench/results/h200/README.md from the JSON files beside it.
+
+    bench/h200_page.py            write it
+    bench/h200_page.py --check    exit 1 if it is stale
+"""
+
+import json
+import pathlib
+import sys
+
+FOLDER = pathlib.Path(__file__).resolve().parent / "results" / "h200"
+READ_ROOF = "read_gb_per_s"
+
+
+def load(name):
+    return json.loads((FOLDER / name).read_text())
+
+
+def shape_of(model):
+    return model.split("-")[2].split()[0]  # "Llama-3.1-8B shape"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+
+
+def decode(results, roofs):
+    peers = {("8B" if p["shape"] == "8b" else "1B", p["batch"]): p for p in results["torch_compile"]}
+    rows = []
+    for first, second in zip(*results["rounds"]):
+        shape, batch = shape_of(first["model"]), first["batch_size"]
+        step = [r["decode_step_ms"] for r in (first, second)]
+        peer = peers.get((shape, batch))
+        rate = first["decode_gb_per_s"]
+        rows.append([
+            shape, batch,
+            f"{step[0]['median']:.3f} ({step[0]['min']:.3f} to {step[0]['max']:.3f})",
+            f"{step[1]['median']:.3f}",
+            f"{rate:.0f}", f"{rate / roofs[READ_ROOF] * 100:.0f} %",
+            f"{peer['step']['median_ms']:.3f}" if peer else "not measured",
+            f"{peer['step']['median_ms'] / step[0]['median']:.2f} x" if peer else "",
+        ])
+    return table(["shape", "batch", "ms a step, first round (min to max)", "second round", "GB/s",
+                  "of the read roof", "torch.compile, ms", "gain"], rows)
+
+
+def gains(results):
+    names = sorted({name for r in results["results"] for name in r["gain_percent"]},
+                   key=lambda n: (n == "nothing (noise)", n == "all of them", n))
+    cell = lambda s: f"{s['median']:+.2f} % ({s['min']:+.1f} to {s['max']:+.1f})"
+    return table(["fusion"] + [f"{shape_of(r['model'])}, batch {r['batch_size']}"
+                               for r in results["results"]],
+                 [[name] + [cell(r["gain_percent"][name]["generate"]) for r in results["results"]]
+                  for name in names])
+
+
+def kernels(results, torch):
+    cases = {(c["group"], c["shape"], c["n"], c["variant"]): c for c in results["cases"]}
+    native = {(c["group"], c["shape"], c["n"]): c for c in torch["cases"]}
+    copy = results["roofs"]["copy_gb_per_s"]
+    rows = []
+    for (group, shape, n, variant), c in cases.items():
+        if group != "rope_kv_write" or variant != "fused" or n not in (1, 16, 128, 1024, 4096, 16384):
+            continue
+        us = lambda v: f"{cases[group, shape, n, v]['cold']['median_us']:.2f}" \
+            if (group, shape, n, v) in cases else "-"
+        peer = native.get((group, shape, n))
+        share = c["bytes"] / c["cold"]["median_us"] / 1e3 / copy
+        rows.append([shape, n, us("fused"), us("unfused"), us("naive"),
+                     f"{peer['cold']['median_us']:.2f}" if peer else "-", f"{share * 100:.0f} %"])
+    return table(["heads q/kv x dim", "tokens", "fused, us", "rope, then kv_write",
+                  "one block a token, fused", "torch.compile", "of the copy roof"], rows)
+
+
+def page():
+    measured = load("kernels.json")
+    roofs = measured["roofs"]
+    results = load("decode.json")
+    prompt = results["prefill_2048"]["prompt_tokens_per_s"]
+    return f"""# One NVIDIA H200
+
+Generated from the JSON files in this folder by `bench/h200_page.py`; each file names its commands.
+Random bf16 weights and data, medians, one session on one card on {results['date']}.
+
+Roofs in the same session: copy {roofs['copy_gb_per_s']:.0f} GB/s, read {roofs[READ_ROOF]:.0f} GB/s,
+bf16 product {roofs['matrix_bf16_tflop_per_s']:.0f} TFLOP/s (cuBLASLt, 8192 cubed).
+
+## One decode step, 512 to 576 positions
+
+{decode(results, roofs)}
+
+`torch.compile`: `bench/peers/torch_decode.py`, one CUDA graph, between our two rounds.
+
+## A prompt of 2048 tokens, 8B
+
+{prompt['median']:.0f} tokens/s ({prompt['min']:.0f} to {prompt['max']:.0f}); with 7.5 G weights in
+products that is {prompt['median'] * 2 * 7.5e9 / 1e12:.0f} TFLOP/s.
+
+## Start-up, 8B, 256 sequences, all capture sizes
+
+```
+{chr(10).join(results['startup'][:3])}
+```
+
+## Gain of each fusion, generating, on and off in turn
+
+{gains(load('fusions.json'))}
+
+## RoPE and KV write, operands not in the L2 cache
+
+{kernels(measured, load('torch_kernels.json'))}
+
+All cases (norms, products, attention, argmax, hot cache): `kernels.json`, made by
+`gpu_bench --json`.
+"""
+
+
+def main():
+    path = FOLDER / "README.md"
+    text = page()
+    if "--check" in sys.argv[1:]:
+        if not path.exists() or path.read_text() != text:
+            print(f"{path} is stale: run bench/h200_page.py", file=sys.stderr)
+            return 1
+        return 0
+    path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
