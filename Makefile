@@ -2,7 +2,7 @@
 PRESET ?= release
 BUILD = build/$(PRESET)
 
-.PHONY: demo build test check sanitize fuzz bench tidy format docs clean
+.PHONY: demo build test check sanitize cuda fuzz bench tidy format docs clean
 
 demo: deps-build
 	@cmake --preset release -DRW_TESTS=OFF -B build/demo >/dev/null
@@ -21,13 +21,23 @@ sanitize: deps-build deps-test
 	cmake --build build/dev
 	ctest --preset dev
 
+# The CUDA backend, its tests and its benchmark; needs nvcc of CUDA 13. ARCH: compute capabilities,
+# as in CMAKE_CUDA_ARCHITECTURES. Tests that need a GPU skip where there is none;
+# tools/gpu_check.sh build/cuda runs everything on one.
+ARCH ?= 80-real;90a-real;100-real;100-virtual
+cuda: deps-build deps-test
+	cmake --preset cuda -DCMAKE_CUDA_ARCHITECTURES="$(ARCH)"
+	cmake --build build/cuda --target ropewalk kernels_test gpu_bench
+	build/cuda/kernels_test --gtest_filter='Gpu*' --gtest_brief=1
+
 # What needs no compiler: layers, formatting.
 check:
 	python3 tools/check_layers.py
-	git ls-files '*.h' '*.cc' | xargs clang-format --dry-run --Werror
+	python3 bench/h200_page.py --check
+	git ls-files '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format --dry-run --Werror
 
 format:
-	git ls-files '*.h' '*.cc' | xargs clang-format -i
+	git ls-files '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format -i
 
 tidy: deps-build deps-test deps-lint
 	cmake --preset release
