@@ -21,7 +21,7 @@ note() { # NAME STATUS OUTPUT
 
 if [ "${2:-}" = "--sanitize" ]; then
   for tool in memcheck racecheck; do
-    out=$(compute-sanitizer --tool $tool --error-exitcode 9 --kernel-name-exclude kns=cublas \
+    out=$(compute-sanitizer --tool $tool --error-exitcode 9 \
       "$build/kernels_test" --gtest_filter='Gpu*' --gtest_brief=1 2>&1)
     note "$tool" $? "$out"
     echo "$out" | grep -E "ERROR SUMMARY|RACECHECK SUMMARY|tests ran" | tail -2

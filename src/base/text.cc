@@ -1,6 +1,7 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace rw {
@@ -22,8 +23,10 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 }
 
 size_t Nearest(std::string_view word, std::span<const std::string> known) {
+  // Of names that begin with the word, the shortest.
   const auto distance = [&](const std::string& name) {
-    return name.starts_with(word) ? size_t{0} : EditDistance(word, name);
+    return name.starts_with(word) ? std::pair<size_t, size_t>{0, name.size()}
+                                  : std::pair<size_t, size_t>{EditDistance(word, name), 0};
   };
   return static_cast<size_t>(std::ranges::min_element(known, {}, distance) - known.begin());
 }

@@ -14,5 +14,11 @@ TEST(Text, EditDistanceCountsEdits) {
   EXPECT_EQ(EditDistance("graph", "bench"), 4u);
 }
 
+TEST(Nearest, OfNamesThatBeginWithTheWordTheShortest) {
+  const std::vector<std::string> known = {"fuse_rope_kvcache_cat_mla", "fuse_rope_kvcache", "mode"};
+  EXPECT_EQ(Nearest("fuse_rope_kvcach", known), 1u);
+  EXPECT_EQ(Nearest("mdoe", known), 2u);
+}
+
 }  // namespace
 }  // namespace rw

@@ -59,19 +59,18 @@ std::string Percent(const std::vector<double>& gains) {
   return fmt::format("{:+6.2f} % ({:+.2f} to {:+.2f})", spread.median, spread.low, spread.high);
 }
 
-void Print(const std::vector<Measurement>& measurements, const Flags& flags, int threads) {
+void Print(const std::vector<Measurement>& measurements, const Flags& flags,
+           const ModelRunner& model, int threads) {
   if (flags.json) {
     const auto show = [](const std::vector<double>& gains) {
       const Spread s(gains);
       return nlohmann::ordered_json{{"median", s.median}, {"min", s.low}, {"max", s.high}};
     };
-    nlohmann::ordered_json report = {{"model", flags.model.model},
-                                     {"dtype", flags.model.dtype},
-                                     {"threads", threads},
-                                     {"input_len", flags.batch.input_len},
-                                     {"output_len", flags.batch.output_len},
-                                     {"batch_size", flags.batch.batch_size},
-                                     {"pairs", flags.num_iters}};
+    nlohmann::ordered_json report = {
+        {"model", flags.model.model},           {"device", model.device().name()},
+        {"dtype", Name(model.options().dtype)}, {"threads", threads},
+        {"input_len", flags.batch.input_len},   {"output_len", flags.batch.output_len},
+        {"batch_size", flags.batch.batch_size}, {"pairs", flags.num_iters}};
     for (const Measurement& m : measurements) {
       report["gain_percent"][m.name] = {{"prompt", show(m.prompt)}, {"generate", show(m.generate)}};
     }
@@ -119,7 +118,7 @@ Result<int> BenchFusions(const Flags& flags) {
   for (const FusionDef& fusion : Fusions()) none.Set(fusion.knob, false);
   RW_TRY(measure("all of them", none));
   RW_TRY(measure("nothing (noise)", options.plan));
-  Print(measurements, flags, pool.threads());
+  Print(measurements, flags, model, pool.threads());
   return 0;
 }
 

@@ -55,17 +55,13 @@ void Print(const Flags& flags, const ModelRunner& model, const std::vector<Batch
     const auto show = [](const Spread& s) {
       return nlohmann::ordered_json{{"median", s.median}, {"min", s.low}, {"max", s.high}};
     };
-    const nlohmann::ordered_json report = {{"model", flags.model.model},
-                                           {"dtype", flags.model.dtype},
-                                           {"threads", threads},
-                                           {"input_len", flags.batch.input_len},
-                                           {"output_len", flags.batch.output_len},
-                                           {"batch_size", flags.batch.batch_size},
-                                           {"iterations", runs.size()},
-                                           {"prompt_tokens_per_s", show(p)},
-                                           {"generated_tokens_per_s", show(g)},
-                                           {"decode_step_ms", show(ms)},
-                                           {"decode_gb_per_s", rate}};
+    const nlohmann::ordered_json report = {
+        {"model", flags.model.model},           {"device", model.device().name()},
+        {"dtype", Name(model.options().dtype)}, {"threads", threads},
+        {"input_len", flags.batch.input_len},   {"output_len", flags.batch.output_len},
+        {"batch_size", flags.batch.batch_size}, {"iterations", runs.size()},
+        {"prompt_tokens_per_s", show(p)},       {"generated_tokens_per_s", show(g)},
+        {"decode_step_ms", show(ms)},           {"decode_gb_per_s", rate}};
     fmt::print("{}\n", report.dump(2));
     return;
   }

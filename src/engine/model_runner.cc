@@ -73,6 +73,8 @@ Result<ModelRunner> ModelRunner::Create(ModelConfig config, std::shared_ptr<cons
   ModelRunner model(std::move(config), std::move(options), std::move(weights), std::move(compiled),
                     std::move(rope));
   RW_TRY(model.MakeRunners(progress));
+  RW_TRY(model.device().Prepare({model.options_.max_sequences, model.config_.num_q_heads,
+                                 model.config_.head_dim, model.options_.max_model_len}));
   RW_TRY(model.ReserveInputs());
   RW_TRY(model.ReserveKv());
   RW_TRY(model.Capture(pool, progress));

@@ -53,6 +53,7 @@ class Cpu final : public ComputeDevice {
     RandomFill(to.dtype, to.data, to.size(), seed);
   }
 
+  Status Prepare(const StepNeeds&) override { return {}; }
   Status Finish() override { return {}; }
   const gpu::Queue* queue() const override { return nullptr; }
   void SetBounds(const StepBounds&) override {}

@@ -55,6 +55,13 @@ class ComputeDevice {
   // Queues writing random numbers as DummyWeights describes them.
   virtual void QueueRandom(const TensorView& to, uint64_t seed) = 0;
 
+  // Makes room for what kernels need beside their operands in steps of a model: at most so many
+  // sequences with so many query heads, each of up to max_length positions.
+  struct StepNeeds {
+    int64_t max_sequences, heads, head_dim, max_length;
+  };
+  virtual Status Prepare(const StepNeeds& needs) = 0;
+
   // Waits until all that was queued is done. The first error since the device was opened.
   virtual Status Finish() = 0;
 

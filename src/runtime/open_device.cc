@@ -17,7 +17,11 @@ Result<std::shared_ptr<ComputeDevice>> OpenDevice(Device kind) {
 #if defined(RW_CUDA)
   if (kind == Device::kCuda) return OpenGpu();
 #endif
-  return Err("this build has no kernels for {}; configure with cmake --preset {}", Name(kind),
+  if (kind == Device::kRocm) {
+    return Err(
+        "rocm: no kernels so far; `ropewalk plan --platform rocm:gfx950,aiter` plans for it");
+  }
+  return Err("{}: this build has no kernels for it; `make {}` builds with them", Name(kind),
              Name(kind));
 }
 

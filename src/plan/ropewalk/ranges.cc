@@ -46,7 +46,7 @@ void DecideThreshold(Draft& draft) {
   Decision decision{.knob = kThreshold,
                     .value = draft.facts.max_num_batched_tokens,
                     .reason = Reason::kFallback,
-                    .detail = "no limit: the fused kernel was measured to lose at no size"};
+                    .detail = "no limit unless one is asked for"};
   if (const int64_t* asked = draft.options.Get<int64_t>(kThreshold)) {
     decision.value = *asked;
     decision.source = Source::kUser;

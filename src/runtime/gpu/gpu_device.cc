@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "base/check.h"
 #include "kernels/cuda/cuda.h"
+#include "kernels/gpu/attention.h"
 #include "kernels/gpu/fill.h"
 #include "kernels/gpu/queue.h"
 
@@ -13,7 +16,7 @@ namespace rw {
 namespace {
 
 constexpr int64_t kStageBytes = 16 << 20;     // of one pinned buffer that uploads go through
-constexpr int64_t kScratchBytes = 256 << 20;  // of kernels, and the matrix library's workspace
+constexpr int64_t kScratchBytes = 256 << 20;  // at least; also the matrix library's workspace
 
 class GpuRecording final : public Recording {
  public:
@@ -66,9 +69,7 @@ class Gpu final : public ComputeDevice {
     queue_.multiprocessors = properties.multiProcessorCount;
     queue_.l2_bytes = properties.l2CacheSize;
     queue_.overlap = properties.major >= 9;
-    RW_ASSIGN(scratch_, Reserve(kScratchBytes, "the kernels' scratch"));
-    queue_.scratch = scratch_.data;
-    queue_.scratch_bytes = scratch_.size;
+    RW_TRY(ReserveScratch(kScratchBytes));
     RW_ASSIGN(counters_, Reserve(gpu::Queue::kCounters * 4, "the kernels' counters"));
     queue_.counters = reinterpret_cast<uint32_t*>(counters_.data);
     for (Stage& stage : stages_) {
@@ -145,6 +146,17 @@ class Gpu final : public ComputeDevice {
     gpu::RandomFill(queue_.stream, to, seed);
   }
 
+  Status Prepare(const StepNeeds& needs) override {
+    if (needs.max_sequences * needs.heads > gpu::Queue::kCounters) {
+      return Err(
+          "{}: expected at most {} sequences in a step, of a model with {} query heads; "
+          "found {}",
+          name_, gpu::Queue::kCounters / needs.heads, needs.heads, needs.max_sequences);
+    }
+    return ReserveScratch(gpu::AttentionScratchBytes(needs.max_sequences, needs.heads,
+                                                     needs.head_dim, needs.max_length));
+  }
+
   Status Finish() override {
     Note(gpuGetLastError());
     Note(gpuStreamSynchronize(queue_.stream));
@@ -187,6 +199,15 @@ class Gpu final : public ComputeDevice {
     return Err("{}: {}: {}", name_.empty() ? Name(kind()) : std::string_view(name_), what,
                gpuGetErrorString(error));
   }
+  // What was there stays, as recordings may point to it.
+  Status ReserveScratch(int64_t bytes) {
+    if (bytes <= queue_.scratch_bytes) return {};
+    RW_ASSIGN(DeviceMemory memory, Reserve(bytes, "the kernels' scratch"));
+    queue_.scratch = memory.data;
+    queue_.scratch_bytes = memory.size;
+    scratch_.push_back(std::move(memory));
+    return {};
+  }
   // Keeps the first error for Finish.
   void Note(gpuError_t error) {
     if (error_ == gpuSuccess) error_ = error;
@@ -195,7 +216,7 @@ class Gpu final : public ComputeDevice {
   std::string name_;
   std::string arch_;
   gpu::Queue queue_;
-  DeviceMemory scratch_;
+  std::vector<DeviceMemory> scratch_;
   DeviceMemory counters_;
   std::array<Stage, 2> stages_;
   size_t next_stage_ = 0;
