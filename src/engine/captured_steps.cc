@@ -30,42 +30,32 @@ const ModeRow& RowOf(CudagraphMode mode) {
   return *row;
 }
 
-std::vector<CapturedStep::Part> PartsOf(const Executable& executable, Form form) {
-  std::vector<CapturedStep::Part> parts;
-  if (form == Form::kFull) {
-    parts.push_back({nullptr, 0, static_cast<int>(executable.steps.size())});
-    return parts;
-  }
-  for (const ExecPiece& piece : executable.pieces) {
-    if (piece.first < piece.last) parts.push_back({nullptr, piece.first, piece.last});
-  }
-  return parts;
-}
-
-bool Splits(const Executable& executable, const CapturedStep::Part& part) {
-  return std::ranges::any_of(executable.pieces, [&](const ExecPiece& piece) {
-    return piece.splitting && piece.first == part.first && piece.last == part.last;
-  });
+// What is recorded or left out one by one.
+std::vector<ExecPiece> PiecesOf(const Executable& executable, Form form) {
+  if (form == Form::kPiecewise) return executable.pieces;
+  return {{0, static_cast<int>(executable.steps.size()), false, 0}};
 }
 
 Result<CapturedStep> RecordStep(ComputeDevice& device, const CaptureRequest& request,
                                 const StepShape& shape, const StepBounds& bounds, Form form,
                                 ThreadPool& pool) {
   const Runner& runner = request.runner(shape.tokens);
-  CapturedStep step{shape, &runner, request.frame(runner, shape),
-                    PartsOf(runner.executable(), form)};
+  CapturedStep step{shape, &runner, request.frame(runner, shape), {}};
   device.SetBounds(bounds);
   // Once as it is: what is loaded or chosen at a kernel's first call is not part of a recording.
   runner.Queue(step.frame, 0, static_cast<int>(runner.executable().steps.size()), pool);
   RW_TRY(device.Finish());
-  for (CapturedStep::Part& part : step.parts) {
-    if (form == Form::kPiecewise && Splits(runner.executable(), part)) continue;
-    auto recording = device.Record([&] { runner.Queue(step.frame, part.first, part.last, pool); });
+  for (const ExecPiece& piece : PiecesOf(runner.executable(), form)) {
+    if (piece.first == piece.last) continue;
+    step.parts.push_back({nullptr, piece.first, piece.last});
+    if (piece.splitting) continue;
+    auto recording =
+        device.Record([&] { runner.Queue(step.frame, piece.first, piece.last, pool); });
     if (!recording) {
       return Err("{}; steps of {} tokens; --enforce-eager or -cc.cudagraph_mode=NONE runs without",
                  recording.error().message, shape.tokens);
     }
-    part.recording = *std::move(recording);
+    step.parts.back().recording = *std::move(recording);
   }
   return step;
 }
