@@ -50,6 +50,12 @@ void CheckWritable(const TensorView& k, const TensorView& v, const TensorView& s
            k.dims[1], k.dims[2], kv.heads, kv.head_dim);
 }
 
+RopeLayout ReadRopeLayout(const KernelCall& call) {
+  const std::string& layout = call.attrs.String("layout");
+  RW_CHECK(layout == "half" || layout == "interleaved", "rope layout {}", layout);
+  return layout == "half" ? RopeLayout::kHalf : RopeLayout::kInterleaved;
+}
+
 // Checks what a rotation needs and reads its attributes.
 void CheckTurnable(const KernelCall& call, RopeArgs& args) {
   CheckRank(args.q, 3);
@@ -61,9 +67,7 @@ void CheckTurnable(const KernelCall& call, RopeArgs& args) {
   RW_CHECK(args.q.rows() == args.pos.rows() && args.k.rows() == args.pos.rows());
   RW_CHECK(args.k.dims[2] == args.d && args.rotated % 2 == 0 && args.rotated <= args.d,
            "{} of {} elements turn", args.rotated, args.d);
-  const std::string& layout = call.attrs.String("layout");
-  RW_CHECK(layout == "half" || layout == "interleaved", "rope layout {}", layout);
-  args.layout = layout == "half" ? RopeLayout::kHalf : RopeLayout::kInterleaved;
+  args.layout = ReadRopeLayout(call);
 }
 
 // Whether `types` has this form, `T` standing for one float type, 'F' for any, 'I' for i32.
@@ -156,24 +160,84 @@ NormArgs ReadNorm(const KernelCall& call) {
   return args;
 }
 
+namespace {
+
+LinearArgs ReadProduct(const TensorView& x, const TensorView& w, const TensorView* bias) {
+  LinearArgs args{.x = x, .w = w, .bias = bias};
+  CheckRank(args.w, 2);
+  args.n = args.x.rows();
+  args.k = args.w.dims[1];
+  args.m = args.w.dims[0];
+  RW_CHECK(args.x.width() == args.k, "x of {}, w of {}", args.x.width(), args.k);
+  RW_CHECK(args.bias == nullptr || (args.bias->rank == 1 && args.bias->dims[0] == args.m));
+  return args;
+}
+
+}  // namespace
+
 std::vector<LinearArgs> ReadLinear(const KernelCall& call) {
   const size_t count = call.out.size();
   RW_CHECK(count > 0 && call.in.size() > count && call.in.size() <= 1 + 2 * count,
            "{} operands and {} results", call.in.size(), count);
   std::vector<LinearArgs> products;
   for (size_t i = 0; i < count; ++i) {
-    LinearArgs args{call.in[0], call.in[1 + i], call.out[i]};
-    if (1 + count + i < call.in.size()) args.bias = &call.in[1 + count + i];
-    CheckRank(args.w, 2);
-    args.n = args.x.rows();
-    args.k = args.w.dims[1];
-    args.m = args.w.dims[0];
-    RW_CHECK(args.x.width() == args.k, "x of {}, w of {}", args.x.width(), args.k);
+    const bool biased = 1 + count + i < call.in.size();
+    LinearArgs args =
+        ReadProduct(call.in[0], call.in[1 + i], biased ? &call.in[1 + count + i] : nullptr);
+    args.y = call.out[i];
     RW_CHECK(args.y.rows() == args.n && args.y.width() == args.m);
-    RW_CHECK(args.bias == nullptr || (args.bias->rank == 1 && args.bias->dims[0] == args.m));
     products.push_back(args);
   }
   return products;
+}
+
+FusedLinearArgs ReadFusedLinear(const KernelCall& call, const LinearForm& form) {
+  const auto count = static_cast<size_t>(form.products);
+  const size_t first = form.norms ? 2 : 1, biases = first + count + form.extra.size();
+  const bool biased = call.in.size() > biases;
+  CheckCounts(call, biases + (biased ? count : 0), call.out.size());
+  FusedLinearArgs args{.extra = call.in.subspan(first + count, form.extra.size())};
+  for (size_t i = 0; i < count; ++i) {
+    args.products.push_back(
+        ReadProduct(call.in[0], call.in[first + i], biased ? &call.in[biases + i] : nullptr));
+  }
+  if (form.norms) {
+    NormArgs norm{.x = call.in[0], .w = call.in[1], .h = call.in[0].width()};
+    RW_CHECK(norm.w.rank == 1 && norm.w.dims[0] == norm.h, "a norm of {} for rows of {}",
+             norm.w.dims[0], norm.h);
+    ReadNormAttrs(call, norm);
+    args.norm = norm;
+  }
+  return args;
+}
+
+GateAct ReadGateAct(const KernelCall& call) {
+  const std::string& act = call.attrs.String("act");
+  if (act == "gelu") return GateAct::kGelu;
+  if (act == "gelu_tanh") return GateAct::kGeluTanh;
+  RW_CHECK(act == "silu", "activation {}", act);
+  return GateAct::kSilu;
+}
+
+RopeArgs ReadProductsRope(const KernelCall& call, const FusedLinearArgs& linear) {
+  CheckCounts(call, call.in.size(), 1);
+  RopeArgs args{.pos = linear.extra[0],
+                .cs = linear.extra[1],
+                .q_out = call.out[0],
+                .layout = ReadRopeLayout(call),
+                .slot = &linear.extra[2],
+                .kv = &Kv(call)};
+  CheckRank(args.q_out, 3);
+  CheckRank(args.cs, 2);
+  args.d = args.q_out.dims[2];
+  args.rotated = args.cs.dims[1];
+  const int64_t n = args.q_out.rows();
+  RW_CHECK(args.pos.rows() == n && args.slot->rows() == n && linear.products[0].n == n);
+  RW_CHECK(args.kv->head_dim == args.d && args.rotated % 2 == 0 && args.rotated <= args.d,
+           "{} of {} elements turn", args.rotated, args.d);
+  RW_CHECK(linear.products[0].m == args.q_out.width());
+  for (int i = 1; i < 3; ++i) RW_CHECK(linear.products[i].m == args.kv->heads * args.d);
+  return args;
 }
 
 RopeArgs ReadRope(const KernelCall& call) {
@@ -253,6 +317,14 @@ bool AcceptsLinear2(const KernelTypes& types, const Attrs&) {
 }
 bool AcceptsLinear3(const KernelTypes& types, const Attrs&) {
   return types.in.size() >= 4 && Matches(types, FirstOf("TFFFFFF", types), "TTT");
+}
+bool AcceptsFusedLinear(const KernelTypes& types, const LinearForm& form) {
+  const auto count = static_cast<size_t>(form.products);
+  std::string in = form.norms ? "TF" : "T";
+  in += std::string(count, 'F') + std::string(form.extra);
+  if (types.in.size() != in.size()) in += std::string(count, 'F');
+  const size_t results = types.out.size();
+  return (results == 1 || results == count) && Matches(types, in, std::string(results, 'T'));
 }
 bool AcceptsRope(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TTIF", "TT") && types.in[3] == DType::kF32;

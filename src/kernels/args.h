@@ -4,6 +4,9 @@
 // members. Read functions look at shapes only: the operands' memory may be a GPU's.
 #pragma once
 
+#include <optional>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "kernels/kernel.h"
@@ -45,6 +48,20 @@ struct LinearArgs {  // (x T[n,k], w W[m,k], optional b W2[m]) -> T or f32 [n,m]
   const TensorView* bias = nullptr;
   int64_t n = 0, k = 0, m = 0;
 };
+// Products of one x with more in the same call. In the signature's order: x, with `norms` the
+// weight of the norm that x passes first, the W, operands of the types `extra` (as Matches in
+// args.cc reads them), and a bias for each W or none.
+struct LinearForm {
+  int products;
+  bool norms;
+  std::string_view extra;
+};
+struct FusedLinearArgs {
+  std::vector<LinearArgs> products;  // without their y
+  std::optional<NormArgs> norm;      // without its y
+  std::span<const TensorView> extra;
+};
+enum class GateAct : uint8_t { kSilu, kGelu, kGeluTanh };
 enum class RopeLayout : uint8_t { kHalf, kInterleaved };
 struct RopeArgs {  // (q T[n,hq,d], k T[n,hk,d], pos i32[n], cs f32[m,r]) -> q, k
   TensorView q, k, pos, cs, q_out;
@@ -97,6 +114,10 @@ KvWriteArgs ReadKvWrite(const KernelCall& call);
 NormArgs ReadNorm(const KernelCall& call);  // rms_norm and add_rms_norm
 // linear, linear2 and linear3: one of each result, all of the same x.
 std::vector<LinearArgs> ReadLinear(const KernelCall& call);
+FusedLinearArgs ReadFusedLinear(const KernelCall& call, const LinearForm& form);
+GateAct ReadGateAct(const KernelCall& call);
+// linear3_rope_kv_write: what becomes of its products. q and k are views of no memory, v none.
+RopeArgs ReadProductsRope(const KernelCall& call, const FusedLinearArgs& linear);
 // rope, rope_kv_write, qk_norm_rope and qk_norm_rope_kv_write, told apart by what they bring.
 RopeArgs ReadRope(const KernelCall& call);
 AttentionArgs ReadAttention(const KernelCall& call);
@@ -112,6 +133,7 @@ bool AcceptsAddNorm(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsLinear(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsLinear2(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsLinear3(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsFusedLinear(const KernelTypes& types, const LinearForm& form);
 bool AcceptsRope(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsRopeKvWrite(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsQkNormRope(const KernelTypes& types, const Attrs& attrs);

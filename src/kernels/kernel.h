@@ -58,6 +58,8 @@ struct KernelRow {
   std::string_view provider;
   bool (*accepts)(const KernelTypes& types, const Attrs& attrs);
   void (*run)(const KernelCall& call);
+  // Rows of x in a call, at most; 0: any number. A plan uses the row in steps up to there.
+  int64_t most_tokens = 0;
 };
 
 // All rows of this build. Those of one device stand in the order of preference.

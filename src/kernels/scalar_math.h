@@ -76,6 +76,10 @@ RW_HD inline float GeluTanh(float x) {
   const float inner = kGeluBeta * (x + kGeluCubic * (x * x * x));
   return 0.5f * x * (1.0f + std::tanh(inner));
 }
+RW_HD inline float Activate(GateAct act, float x) {
+  if (act == GateAct::kSilu) return Silu(x);
+  return act == GateAct::kGelu ? Gelu(x) : GeluTanh(x);
+}
 RW_HD inline float Softcap(float x, float cap) { return cap * std::tanh(x / cap); }
 
 }  // namespace rw

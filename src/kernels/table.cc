@@ -21,7 +21,7 @@ std::span<const KernelRow> KernelTable() {
                reference::RopeRows(), reference::AttentionRows(),
 #if defined(RW_CUDA)
                cuda::LinearRows(), gpu::ElementwiseRows(), gpu::RowOpRows(), gpu::NormRows(),
-               gpu::LinearRows(), gpu::RopeRows(), gpu::AttentionRows(),
+               gpu::LinearRows(), gpu::FusedLinearRows(), gpu::RopeRows(), gpu::AttentionRows(),
 #endif
          }) {
       rows.insert(rows.end(), family.begin(), family.end());

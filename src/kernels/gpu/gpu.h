@@ -15,6 +15,7 @@ std::span<const KernelRow> ElementwiseRows();  // as in kernels/cpu/reference/re
 std::span<const KernelRow> RowOpRows();
 std::span<const KernelRow> NormRows();
 std::span<const KernelRow> LinearRows();
+std::span<const KernelRow> FusedLinearRows();  // products with more in the same kernel
 std::span<const KernelRow> RopeRows();
 std::span<const KernelRow> AttentionRows();
 

@@ -9,7 +9,8 @@
 #include "kernels/gpu/launch.cuh"
 #include "kernels/gpu/linear.h"
 #include "kernels/gpu/linear_dots.cuh"
-#include "kernels/gpu/linear_skinny.cuh"
+#include "kernels/gpu/linear_skinny_outputs.cuh"
+#include "kernels/gpu/linear_skinny_start.cuh"
 #include "kernels/gpu/linear_tiles.cuh"
 
 namespace rw::gpu {
@@ -19,80 +20,8 @@ namespace {
 
 static_assert(skinny::kMaxTokens == kSkinnyTokens);
 
-// The most that a block may ask for on this device.
-int64_t SharedLimit() {
-  static const int64_t limit = [] {
-    int device = 0, bytes = 0;
-    cudaGetDevice(&device);
-    cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-    return int64_t{bytes};
-  }();
-  return limit;
-}
-
-// Shared memory of a block for x of `steps` steps.
-int64_t SkinnyBytes(int slots, int64_t n, int64_t steps) {
-  const int64_t x = n * (steps * skinny::kStepDepth + skinny::kXGap) * 2;
-  const int64_t partial = 2 * skinny::kWarps * n * skinny::kSumPitch * int64_t{sizeof(float)};
-  return skinny::RingBytes(slots) + x + partial;
-}
-
-int Slots() {
-  const bool many = SkinnyBytes(skinny::kManySlots, kSkinnyTokens, 1) <= SharedLimit();
-  return many ? skinny::kManySlots : skinny::kFewSlots;
-}
-
-// Looks at W and the types only: a token must not see by whom it is computed. So the memory has to
-// do for the most tokens too.
-bool FitsSkinny(const LinearArgs& args) {
-  if (args.x.dtype != args.w.dtype || SizeOf(args.w.dtype) != 2) return false;
-  return Packs<BF16, kPack<BF16>>(args.w) &&
-         SkinnyBytes(Slots(), kSkinnyTokens, 1) <= SharedLimit();
-}
-
-template <class T, int kCount, int kSlots>
-void StartSkinny(const Queue& queue, const skinny::Params& p) {
-  constexpr auto kKernel = skinny::Kernel<T, kCount, kSlots>;
-  [[maybe_unused]] static const auto allowed = cudaFuncSetAttribute(
-      kKernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(SharedLimit()));
-  const auto grid = static_cast<unsigned>(std::min(p.tiles, queue.multiprocessors));
-  const auto shared = static_cast<size_t>(SkinnyBytes(kSlots, p.n, p.chunk_steps));
-  Launch(queue, kKernel, grid, skinny::kThreads, shared, p);
-}
-
-template <class T, int kCount>
-void StartSkinny(const Queue& queue, const skinny::Params& p) {
-  if (Slots() == skinny::kManySlots) return StartSkinny<T, kCount, skinny::kManySlots>(queue, p);
-  StartSkinny<T, kCount, skinny::kFewSlots>(queue, p);
-}
-
 void RunSkinny(const Queue& queue, std::span<const LinearArgs> products) {
-  const LinearArgs& any = products.front();
-  skinny::Params p{.part_count = static_cast<int>(products.size()),
-                   .x = any.x.data,
-                   .x_stride = any.x.row_stride,
-                   .x_packs = Packs<BF16, kPack<BF16>>(any.x),
-                   .n = static_cast<int>(any.n),
-                   .k = static_cast<int>(any.k)};
-  for (size_t i = 0; i < products.size(); ++i) {
-    const LinearArgs& args = products[i];
-    p.parts[i] = {args.w.data, args.w.row_stride, static_cast<int>(args.m), p.tiles,
-                  OutputOf(args)};
-    p.tiles += static_cast<int>(CeilDiv(args.m, skinny::kRows));
-  }
-  // As few chunks of k as shared memory allows, of nearly equal length.
-  p.steps = static_cast<int>(CeilDiv(any.k, skinny::kStepDepth));
-  p.chunk_steps = p.steps;
-  for (int chunks = 2; SkinnyBytes(Slots(), any.n, p.chunk_steps) > SharedLimit(); ++chunks) {
-    p.chunk_steps = static_cast<int>(CeilDiv(p.steps, chunks));
-  }
-  p.x_pitch = p.chunk_steps * skinny::kStepDepth + skinny::kXGap;
-  const bool wide = any.n > 8;
-  if (any.w.dtype == DType::kBF16) {
-    wide ? StartSkinny<BF16, 2>(queue, p) : StartSkinny<BF16, 1>(queue, p);
-  } else {
-    wide ? StartSkinny<F16, 2>(queue, p) : StartSkinny<F16, 1>(queue, p);
-  }
+  skinny::Start<false>(queue, products, nullptr, skinny::RowsOutputOf(products));
 }
 
 #endif
@@ -160,7 +89,7 @@ struct Way {
 };
 constexpr std::array kWays = {
 #if !defined(__HIP_PLATFORM_AMD__)
-    Way{kSkinnyTokens, FitsSkinny, RunSkinny},
+    Way{kSkinnyTokens, skinny::Fits, RunSkinny},
 #endif
     Way{kSkinnyTokens, FitsDots, RunDots},
     Way{std::numeric_limits<int64_t>::max(), FitsTiles, RunTiles},

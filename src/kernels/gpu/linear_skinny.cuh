@@ -13,9 +13,12 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <bit>
 
 #include "kernels/gpu/launch.cuh"
 #include "kernels/gpu/linear_output.cuh"
+#include "kernels/gpu/norm.cuh"
 #include "kernels/scalar_math.h"
 
 #if !defined(__HIP_PLATFORM_AMD__)
@@ -26,40 +29,71 @@ namespace rw::gpu::skinny {
 
 inline constexpr int kWarps = 8;
 inline constexpr int kThreads = kWarps * kWarp;
-inline constexpr int kRows = 16;                    // of W in a tile
+inline constexpr int kHalf = 8;
+inline constexpr int kRows = 2 * kHalf;             // of W in a tile
 inline constexpr int kDepth = 64;                   // of k, for a warp at a time
 inline constexpr int kLine = kDepth * 2;            // bytes
 inline constexpr int kStepDepth = kDepth * kWarps;  // of k, for the block at a time: a step
 inline constexpr int kSlotBytes = kRows * kLine;
 // Slots of a ring; all but one are on the way. The more, the more of the weights arrive while the
 // kernel before still runs: nine take 144 KB (on an H200, 8B decoding: 5 slots 4.24 ms, 7 slots
-// 4.15, 9 slots 4.10), and five fit where a block may have less.
-inline constexpr int kManySlots = 9;
-inline constexpr int kFewSlots = 5;
+// 4.15, 9 slots 4.10), and fewer where they leave no room for x.
+inline constexpr std::array kSlotChoices = {9, 6, 3};
 constexpr int RingBytes(int slots) { return kWarps * slots * kSlotBytes; }
 inline constexpr int kXGap = 32;      // elements between rows of x: half a line, against conflicts
 inline constexpr int kSumPitch = 20;  // floats between tokens of a tile's sums, against conflicts
 inline constexpr int kMaxParts = 3;
 inline constexpr int kMaxTokens = 16;
+// Floats of the sums of two tiles.
+RW_HD constexpr int SumFloats(int tokens) { return 2 * kWarps * tokens * kSumPitch; }
 static_assert(kMaxTokens * kRows <= kThreads, "a thread for each sum of a tile");
 
-// One W, whose tiles are first_tile and those after it.
-struct Part {
+// One W and its bias.
+struct Weights {
   const void* w;
-  int64_t w_stride;
-  int m, first_tile;
-  LinearOutput out;
+  int64_t stride;
+  const void* bias;  // null: none
+  DType bias_type;
+};
+
+// A tile is two halves of 8 rows, which an output may take from different places, so that the sums
+// of two rows that belong together - a pair that turns, a gate and its up - meet in one warp. A
+// half has rows first, first + step, ... of a W, `count` of them; `first` is a row even of none.
+struct Half {
+  int part, first, step, count;
+};
+struct Tile {
+  Half first, second;
+  // Chosen member by member: what is indexed would lie in local memory.
+  RW_HD Half Of(int row) const {
+    const bool in_first = row < kHalf;
+    return {in_first ? first.part : second.part, in_first ? first.first : second.first,
+            in_first ? first.step : second.step, in_first ? first.count : second.count};
+  }
+};
+RW_HD inline Half HalfOf(int part, int first, int step, int rows) {
+  return {part, rows > 0 ? first : 0, step, rows < 0 ? 0 : (rows < kHalf ? rows : kHalf)};
+}
+
+// x is normalised on its way, where `w` is given.
+struct Norm {
+  const void* w;
+  DType w_type;
+  NormStyle style;
+  float eps;
+  int bytes;  // of w
 };
 
 struct Params {
-  Part parts[kMaxParts];
-  int part_count, tiles;
+  Weights weights[kMaxParts];
+  Norm norm;
   const void* x;
   int64_t x_stride;
-  bool x_packs;  // rows of x can be read 16 bytes at a time
-  int n, k, steps;
+  bool packs;  // rows of x, of every W and of the norm can be read 16 bytes at a time
+  int n, k, tiles, steps, slots;
   int chunk_steps;  // steps whose x is in shared memory at a time
   int x_pitch;      // elements between rows of x there
+  RW_HD bool whole() const { return chunk_steps >= steps; }
 };
 
 // Where a block stands. Its tiles are blockIdx.x, blockIdx.x + gridDim.x and so on. If shared
@@ -91,19 +125,27 @@ struct Position {
   }
 };
 
-RW_HD inline const Part& PartOf(const Params& p, int tile) {
-  int i = 0;
-  while (i + 1 < p.part_count && tile >= p.parts[i + 1].first_tile) ++i;
-  return p.parts[i];
-}
-
 #if defined(__CUDACC__)
 
-// Row `row` of a tile; of rows behind the last, the last.
+// Row `row` of a tile; of rows behind a half's last, the last.
 template <class T>
-__device__ __forceinline__ const T* RowOf(const Part& part, int tile, int row) {
-  const int at = min((tile - part.first_tile) * kRows + row, part.m - 1);
-  return static_cast<const T*>(part.w) + at * part.w_stride;
+__device__ __forceinline__ const T* RowOf(const Params& p, const Tile& tile, int row) {
+  const Half half = tile.Of(row);
+  const int at = half.first + min(row % kHalf, max(half.count - 1, 0)) * half.step;
+  return static_cast<const T*>(p.weights[half.part].w) + at * p.weights[half.part].stride;
+}
+
+// Eight elements of a row from k on, one by one: no alignment needed, zeros behind the end.
+template <class T>
+__device__ __forceinline__ uint4 Gather(const T* row, int k, int end) {
+  Octet<T> octet{};
+#pragma unroll
+  for (int i = 0; i < kOctet; ++i) {
+    if (k + i < end) {
+      octet.at[i].bits = __ldcg(reinterpret_cast<const unsigned short*>(row + k + i));
+    }
+  }
+  return std::bit_cast<uint4>(octet);
 }
 
 // A slot holds 16 rows of 8 pieces of 16 bytes. The halves of odd rows are swapped, so that the
@@ -114,37 +156,40 @@ __device__ __forceinline__ int PieceAt(int row, int piece) {
 
 // The weights of one warp on their way to its ring, in the order in which they are used. A copy
 // takes whole lines: 8 lanes for each of 4 rows.
-template <class T>
+template <class T, bool kPacks, class Output>
 class WeightStream {
  public:
-  __device__ WeightStream(const Params& p, int warp, int lane)
+  __device__ WeightStream(const Params& p, const Output& out, int warp, int lane)
       : at_(blockIdx.x), k_(warp * kDepth + lane % 8 * 8), lane_(lane) {
-    FindRows(p);
+    FindRows(p, out);
   }
   // Starts the copies of the next step, if there is one; always one group.
-  __device__ __forceinline__ void Load(const Params& p, std::byte* slot) {
+  __device__ __forceinline__ void Load(const Params& p, const Output& out, std::byte* slot) {
     if (!at_.Ended(p)) {
       const int k = at_.step * kStepDepth + k_;
-      const bool reads = k < p.k;
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        cuda::CopyAsync16(cuda::SharedAddress(slot + PieceAt(4 * i + lane_ / 8, lane_ % 8)),
-                          rows_[i] + (reads ? k : 0), reads);
+        std::byte* to = slot + PieceAt(4 * i + lane_ / 8, lane_ % 8);
+        if constexpr (kPacks) {
+          cuda::CopyAsync16(cuda::SharedAddress(to), rows_[i] + (k < p.k ? k : 0), k < p.k);
+        } else {
+          *reinterpret_cast<uint4*>(to) = Gather(rows_[i], k, p.k);
+        }
       }
       if (++at_.step == at_.ChunkEnd(p)) {
         at_.NextTile(p, gridDim.x);
-        FindRows(p);
+        FindRows(p, out);
       }
     }
     cuda::CommitCopies();
   }
 
  private:
-  __device__ __forceinline__ void FindRows(const Params& p) {
+  __device__ __forceinline__ void FindRows(const Params& p, const Output& out) {
     if (at_.Ended(p)) return;
-    const Part& part = PartOf(p, at_.tile);
+    const Tile tile = out.TileAt(at_.tile);
 #pragma unroll
-    for (int i = 0; i < 4; ++i) rows_[i] = RowOf<T>(part, at_.tile, 4 * i + lane_ / 8);
+    for (int i = 0; i < 4; ++i) rows_[i] = RowOf<T>(p, tile, 4 * i + lane_ / 8);
   }
 
   Position at_;
@@ -154,21 +199,16 @@ class WeightStream {
 
 // 8 elements of a row of x from k on, zeros behind its end. Past the L1 cache, which may hold what
 // an earlier kernel found there.
-template <class T>
+template <class T, bool kPacks>
 __device__ __forceinline__ uint4 LoadX(const Params& p, int row, int k) {
-  const T* from = static_cast<const T*>(p.x) + row * p.x_stride + k;
+  const T* from = static_cast<const T*>(p.x) + row * p.x_stride;
   if (k >= p.k) return {};
-  if (p.x_packs) return __ldcg(reinterpret_cast<const uint4*>(from));
-  Pack<T, 8> pack;
-#pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    pack.at[i].bits = __ldcg(reinterpret_cast<const unsigned short*>(from + i));
-  }
-  return reinterpret_cast<const uint4&>(pack);
+  if constexpr (kPacks) return __ldcg(reinterpret_cast<const uint4*>(from + k));
+  return Gather(from, k, p.k);
 }
 
 // x of the steps [begin, end) to shared memory.
-template <class T>
+template <class T, bool kPacks>
 __device__ __forceinline__ void StageX(const Params& p, int begin, int end, T* xs) {
   constexpr int kBatch = 8;                             // loads under way
   const int pieces = (end - begin) * (kStepDepth / 8);  // of a row
@@ -181,7 +221,7 @@ __device__ __forceinline__ void StageX(const Params& p, int begin, int end, T* x
     for (int i = 0; i < kBatch; ++i) {
       while (piece >= pieces) piece -= pieces, ++row;
       at[i] = row < p.n ? row * p.x_pitch + piece * 8 : -1;
-      if (row < p.n) values[i] = LoadX<T>(p, row, begin * kStepDepth + piece * 8);
+      if (row < p.n) values[i] = LoadX<T, kPacks>(p, row, begin * kStepDepth + piece * 8);
       piece += kThreads;
     }
 #pragma unroll
@@ -189,6 +229,92 @@ __device__ __forceinline__ void StageX(const Params& p, int begin, int end, T* x
       if (at[i] >= 0) *reinterpret_cast<uint4*>(xs + at[i]) = values[i];
     }
   }
+}
+
+// What a norm keeps in shared memory: of each row the sums of 32 lanes each, then its factor.
+struct alignas(128) NormScratch {  // a multiple of what dynamic shared memory is aligned to
+  float folded[kMaxTokens][kMaxNormLanes / kFoldLanes];
+  float factors[kMaxTokens];
+};
+
+// What each row is multiplied by to be normalised, in the order of norm.cuh. `load` gives the octet
+// at an element of a row.
+template <class T, class Load>
+__device__ __forceinline__ void FindFactors(const Params& p, const Load& load,
+                                            NormScratch& scratch) {
+  const int lanes = NormLanes(p.k), groups = kThreads / lanes;
+  const int lane = static_cast<int>(threadIdx.x) % lanes;
+  for (int first = 0; first < p.n; first += groups) {
+    const int row = first + static_cast<int>(threadIdx.x) / lanes;
+    float sum = 0;
+    for (int at = lane * kOctet; row < p.n && at < p.k; at += lanes * kOctet) {
+      sum += SquaresOf(std::bit_cast<Octet<T>>(load(row, at)));
+    }
+    sum = FoldLanes(sum, min(lanes, kFoldLanes));
+    if (row < p.n && lane % kFoldLanes == 0) scratch.folded[row][lane / kFoldLanes] = sum;
+  }
+  __syncthreads();
+  if (threadIdx.x < p.n) {
+    float* sums = scratch.folded[threadIdx.x];
+    for (int width = lanes / kFoldLanes / 2; width > 0; width /= 2) {
+      for (int i = 0; i < width; ++i) sums[i] += sums[i + width];
+    }
+    scratch.factors[threadIdx.x] = NormFactor(sums[0], p.k, p.norm.eps);
+  }
+  __syncthreads();
+}
+
+// Starts copies of the norm's weights, which wait for nobody.
+__device__ __forceinline__ void StageNorm(const Params& p, std::byte* to) {
+  const auto* from = static_cast<const std::byte*>(p.norm.w);
+  for (int at = static_cast<int>(threadIdx.x) * 16; at < p.norm.bytes; at += kThreads * 16) {
+    cuda::CopyAsync16(cuda::SharedAddress(to + at), from + at, true);
+  }
+}
+
+// Normalises what StageX brought; norm_w is what StageNorm brought.
+template <class T, bool kPacks>
+__device__ __forceinline__ void NormaliseX(const Params& p, int begin, int end, T* xs,
+                                           const void* norm_w, const float* factors) {
+  const int first = begin * kStepDepth;
+  const int stop = min(end * kStepDepth, p.k);
+  for (int at = first + static_cast<int>(threadIdx.x) * kOctet; at < stop;
+       at += kThreads * kOctet) {
+    float w[kOctet];
+    if constexpr (kPacks) {
+      LoadNumbers(norm_w, p.norm.w_type, at, w);
+    } else {
+#pragma unroll
+      for (int j = 0; j < kOctet; ++j) {
+        w[j] = at + j < p.k ? LoadFloat(p.norm.w, p.norm.w_type, at + j) : 0.0f;
+      }
+    }
+    for (int row = 0; row < p.n; ++row) {
+      auto* octet = reinterpret_cast<Octet<T>*>(xs + row * p.x_pitch + (at - first));
+      *octet = Normed(p.norm.style, *octet, factors[row], w);
+    }
+  }
+}
+
+// x of the steps [begin, end), normalised if it has to be, to shared memory. Ends with the block's
+// threads together.
+template <class T, bool kPacks, bool kNorms, int kSlots>
+__device__ __forceinline__ void PrepareX(const Params& p, int begin, int end, T* xs,
+                                         const void* norm_w, NormScratch& scratch) {
+  StageX<T, kPacks>(p, begin, end, xs);
+  if constexpr (kNorms) cuda::WaitForCopies<kSlots - 2>();  // the first, with what StageNorm began
+  __syncthreads();
+  if constexpr (!kNorms) return;
+  if (p.whole()) {
+    FindFactors<T>(
+        p, [&](int row, int at) { return *reinterpret_cast<uint4*>(xs + row * p.x_pitch + at); },
+        scratch);
+  } else if (begin == 0) {
+    FindFactors<T>(
+        p, [&](int row, int at) { return LoadX<T, kPacks>(p, row, at); }, scratch);
+  }
+  NormaliseX<T, kPacks>(p, begin, end, xs, norm_w, scratch.factors);
+  __syncthreads();
 }
 
 // The sums of a tile that one thread holds: of kCount times 8 tokens, as Mma lays them.
@@ -215,11 +341,25 @@ __device__ __forceinline__ void Multiply(const std::byte* slot, const T* const (
   }
 }
 
-// Adds the warps' sums of a tile and stores the result. `partial` is not written again before the
-// block has met once more.
-template <int kCount>
-__device__ __forceinline__ void Finish(const Params& p, int tile, const Sums<kCount>& sums,
-                                       float* partial) {
+// The sum of a tile that is this thread's in the end.
+struct Place {
+  int token, part, row, half;
+  bool real;  // there is such a row
+};
+__device__ __forceinline__ Place PlaceOf(const Tile& tile) {
+  const int i = static_cast<int>(threadIdx.x) % kRows;
+  const Half half = tile.Of(i);
+  const bool real = i % kHalf < half.count;
+  return {static_cast<int>(threadIdx.x) / kRows, half.part,
+          half.first + (real ? i % kHalf * half.step : 0), i / kHalf, real};
+}
+
+// Adds the warps' sums of a tile and hands them to the output. `partial` is not written again
+// before the block has met once more.
+template <class T, int kCount, class Output>
+__device__ __forceinline__ void Finish(const Params& p, const Output& out,
+                                       const typename Output::Held& held, const Tile& tile,
+                                       const Sums<kCount>& sums, float* partial) {
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int g = lane / 4, t = lane % 4;
   const int warp_pitch = p.n * kSumPitch;
@@ -227,35 +367,52 @@ __device__ __forceinline__ void Finish(const Params& p, int tile, const Sums<kCo
   for (int i = 0; i < kCount; ++i) {
 #pragma unroll
     for (int j = 0; j < 2; ++j) {
-      const int token = i * 8 + 2 * t + j;
-      if (token < p.n) {
-        float* to = partial + warp * warp_pitch + token * kSumPitch;
+      const int column = i * 8 + 2 * t + j;
+      if (column < p.n) {
+        float* to = partial + warp * warp_pitch + column * kSumPitch;
         to[g] = sums.c[i][j];
         to[g + 8] = sums.c[i][2 + j];
       }
     }
   }
   __syncthreads();
-  const int token = threadIdx.x / kRows, row = threadIdx.x % kRows;
-  if (token >= p.n) return;
-  float sum = partial[token * kSumPitch + row];
+  const Place place = PlaceOf(tile);
+  const bool live = place.token < p.n;
+  float sum = 0;
+  if (live) {
+    const float* from = partial + place.token * kSumPitch + threadIdx.x % kRows;
+    sum = from[0];
 #pragma unroll
-  for (int w = 1; w < kWarps; ++w) sum += partial[w * warp_pitch + token * kSumPitch + row];
-  const Part& part = PartOf(p, tile);
-  const int at = (tile - part.first_tile) * kRows + row;
-  if (at < part.m) StoreSum(part.out, token, at, sum);
+    for (int w = 1; w < kWarps; ++w) sum += from[w * warp_pitch];
+  }
+  const Weights& weights = p.weights[place.part];
+  if (live && weights.bias != nullptr) {
+    sum += LoadFloat(weights.bias, weights.bias_type, place.row);
+  }
+  const float partner = ShuffleXor(sum, kHalf);
+  if (live && place.real) out.template Store<T>(place, held, sum, partner);
 }
 
-template <class T, int kCount, int kSlots>
-__global__ void __launch_bounds__(kThreads) Kernel(const __grid_constant__ Params p) {
+// An Output says what becomes of the sums:
+//   TileAt(number)           the rows of a tile
+//   Hold<T>(place)           what Store will need, asked for before the sum is computed
+//   Store<T>(place, held, sum, partner)
+//                            takes the sum at a place, bias included; partner: the sum of the same
+//                            row of the tile's other half
+template <class T, bool kPacks, bool kNorms, int kCount, int kSlots, class Output>
+__global__ void __launch_bounds__(kThreads)
+    Kernel(const __grid_constant__ Params p, const __grid_constant__ Output out) {
   extern __shared__ __align__(128) std::byte shared[];
+  __shared__ NormScratch norm_scratch;
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   std::byte* ring = shared + warp * kSlots * kSlotBytes;
   T* xs = reinterpret_cast<T*>(shared + RingBytes(kSlots));
   float* partial = reinterpret_cast<float*>(xs + p.n * p.x_pitch);
 
-  WeightStream<T> weights(p, warp, lane);
-  for (int i = 0; i + 1 < kSlots; ++i) weights.Load(p, ring + i * kSlotBytes);
+  WeightStream<T, kPacks, Output> weights(p, out, warp, lane);
+  std::byte* norm_w = reinterpret_cast<std::byte*>(partial + SumFloats(p.n));
+  if constexpr (kPacks && kNorms) StageNorm(p, norm_w);  // part of the first group of copies
+  for (int i = 0; i + 1 < kSlots; ++i) weights.Load(p, out, ring + i * kSlotBytes);
   WaitForPrevious();
 
   const T* x[kCount];  // tokens that are not there are the last one's, and their sums are dropped
@@ -268,22 +425,26 @@ __global__ void __launch_bounds__(kThreads) Kernel(const __grid_constant__ Param
   int slot = 0, freed = kSlots - 1;
   for (Position at(blockIdx.x); !at.Ended(p); at.NextTile(p, gridDim.x)) {
     const int end = at.ChunkEnd(p);
-    if (!staged || (p.chunk_steps < p.steps && at.tile == at.pair)) {
+    if (!staged || (!p.whole() && at.tile == at.pair)) {
       __syncthreads();
-      StageX(p, at.chunk, end, xs);
-      __syncthreads();
+      PrepareX<T, kPacks, kNorms, kSlots>(p, at.chunk, end, xs, norm_w, norm_scratch);
       staged = true;
+    }
+    const Tile tile = out.TileAt(at.tile);
+    typename Output::Held held{};
+    if (const Place place = PlaceOf(tile); end == p.steps && place.real && place.token < p.n) {
+      held = out.template Hold<T>(place);
     }
     for (int step = at.chunk; step < end; ++step) {
       cuda::WaitForCopies<kSlots - 2>();
       __syncwarp();  // what the other lanes copied is there, and they are done with the freed slot
-      weights.Load(p, ring + freed * kSlotBytes);
+      weights.Load(p, out, ring + freed * kSlotBytes);
       Multiply(ring + slot * kSlotBytes, x, (step - at.chunk) * kStepDepth, lane, sums);
       freed = slot;
       slot = slot + 1 == kSlots ? 0 : slot + 1;
     }
     if (end == p.steps) {
-      Finish(p, at.tile, sums, partial + (odd ? kWarps * p.n * kSumPitch : 0));
+      Finish<T>(p, out, held, tile, sums, partial + (odd ? SumFloats(p.n) / 2 : 0));
       sums = {};
       odd = !odd;
     }
