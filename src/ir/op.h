@@ -48,7 +48,8 @@ struct OpDef {
   // What a fused op stands for, as calls of smaller ops over its operands' names:
   //   "q, k = rope(q, k, pos, cs) {layout}; kv = kv_write(k, v, slot, kv)"
   // A name may be bound again; the results are the last bindings of the results' names. {layout}
-  // passes the attribute on; an operand left out is left out in the calls too.
+  // passes the attribute on, <act>_mul names an op by an attribute's text; an operand left out is
+  // left out in the calls too.
   // Empty: the op is not made of others. See ops/native.h.
   std::string_view native = {};
 };

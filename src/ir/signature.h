@@ -26,7 +26,7 @@ struct OperandPattern {
 };
 
 struct Signature {
-  static constexpr int kMaxOperands = 10;
+  static constexpr int kMaxOperands = 12;
 
   std::array<OperandPattern, kMaxOperands> in{};
   std::array<OperandPattern, kMaxOperands> out{};

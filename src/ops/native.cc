@@ -35,7 +35,22 @@ struct Line {
   std::vector<std::string_view> attrs;
 };
 
-Result<Line> ParseLine(std::string_view text) {
+// "<act>_mul": what stands between the brackets is the attribute's text.
+Result<std::string> OpName(std::string_view text, const Attrs& attrs) {
+  const size_t open = text.find('<');
+  const size_t close = text.find('>');
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open) {
+    return std::string(text);
+  }
+  const AttrValue* value = attrs.Find(text.substr(open + 1, close - open - 1));
+  if (value == nullptr || !std::holds_alternative<std::string>(*value)) {
+    return Err("no attribute for '{}'", text);
+  }
+  return fmt::format("{}{}{}", text.substr(0, open), std::get<std::string>(*value),
+                     text.substr(close + 1));
+}
+
+Result<Line> ParseLine(std::string_view text, const Attrs& of) {
   const size_t equals = text.find(" = ");
   const size_t open = text.find('(');
   const size_t close = text.find(')');
@@ -45,7 +60,8 @@ Result<Line> ParseLine(std::string_view text) {
   }
   Line line;
   line.out = Split(text.substr(0, equals), ',');
-  line.op = Find(Trim(text.substr(equals + 3, open - equals - 3)));
+  RW_ASSIGN(const std::string name, OpName(Trim(text.substr(equals + 3, open - equals - 3)), of));
+  line.op = Find(name);
   if (line.op == nullptr) return Err("unknown op in '{}'", text);
   line.in = Split(text.substr(open + 1, close - open - 1), ',');
   std::string_view attrs = Trim(text.substr(close + 1));
@@ -89,7 +105,7 @@ class Expander {
   }
 
   Status Call(const Node& node, std::string_view text, std::map<std::string_view, ValueId>& bound) {
-    RW_ASSIGN(const Line line, ParseLine(text));
+    RW_ASSIGN(const Line line, ParseLine(text, node.attrs));
     std::vector<ValueId> in;
     for (const std::string_view name : line.in) {
       const auto it = bound.find(name);

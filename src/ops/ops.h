@@ -23,6 +23,10 @@ extern const OpDef kRope, kKvWrite, kAttention;
 // Fused: each equals its native composition bit for bit.
 extern const OpDef kSiluMul, kGeluMul, kGeluTanhMul, kAddRmsNorm, kLinear2, kLinear3;
 extern const OpDef kRopeKvWrite, kQkNormRope, kQkNormRopeKvWrite;
+// Products with more in the same call.
+extern const OpDef kLinearAdd, kLinear2ActMul, kLinear3RopeKvWrite;
+extern const OpDef kRmsNormLinear, kRmsNormLinear2, kRmsNormLinear3;
+extern const OpDef kRmsNormLinear2ActMul, kRmsNormLinear3RopeKvWrite;
 // Views.
 extern const OpDef kSplitHeads, kMergeHeads, kSlice;
 

@@ -106,6 +106,7 @@ MaybeRefused CheckTypes(const Matcher& m, Site& site) {
   if (row == nullptr) return Refused{Reason::kNoKernelForTypes, std::string(site.op->name)};
   site.kernel = fmt::format("{}/{}/{}/{}", row->op, Name(row->device), row->provider,
                             Name(m.graph().type(site.in[0]).dtype));
+  site.most_tokens = row->most_tokens;
   return std::nullopt;
 }
 

@@ -20,8 +20,9 @@ struct Site {
   Attrs attrs;
   std::vector<ValueId> out;  // the values that its results take over
   int layer = kNoLayer;
-  int before = -1;     // the new call stands before this node; set by Matches::Add
-  std::string kernel;  // "rope_kv_write/cpu/simd/bf16"; set by Matches::Add
+  int before = -1;          // the new call stands before this node; set by Matches::Add
+  std::string kernel;       // "rope_kv_write/cpu/simd/bf16"; set by Matches::Add
+  int64_t most_tokens = 0;  // that this kernel takes; 0: any number; set by Matches::Add
 };
 
 // Which kernel would run a call, nullptr for none.

@@ -3,6 +3,7 @@
 // One call reads x once and has one barrier. Weights are operands as before: nothing is copied.
 #include "ops/ops.h"
 #include "passes/passes.h"
+#include "passes/products.h"
 
 namespace rw {
 namespace {
@@ -10,19 +11,15 @@ namespace {
 // The linears that read x, which has exactly `count` of them, as one call of `merged`.
 void Merge(const Matcher& m, const std::vector<int>& linears, const OpDef& merged,
            Matches& matches) {
-  const Node& first = m.node(linears[0]);
-  Site site{.nodes = linears, .op = &merged, .in = {first.in[0]}, .layer = first.layer};
-  std::vector<ValueId> biases;
-  for (const int i : linears) {
-    const Node& linear = m.node(i);
-    site.in.push_back(linear.in[1]);
-    if (linear.in.size() == 3) biases.push_back(linear.in[2]);
-    site.out.push_back(linear.out[0]);
+  const int layer = m.node(linears[0]).layer;
+  const auto products = ProductsOf(m, linears);
+  if (!products) {
+    return matches.Decline(layer, Reason::kDifferentAttributes, "only some have a bias");
   }
-  if (!biases.empty() && biases.size() != linears.size()) {
-    return matches.Decline(first.layer, Reason::kDifferentAttributes, "only some have a bias");
-  }
-  site.in.insert(site.in.end(), biases.begin(), biases.end());
+  Site site{.nodes = linears, .op = &merged, .in = {products->x}, .layer = layer};
+  site.in.insert(site.in.end(), products->weights.begin(), products->weights.end());
+  site.in.insert(site.in.end(), products->biases.begin(), products->biases.end());
+  for (const int i : linears) site.out.push_back(m.node(i).out[0]);
   matches.Add(std::move(site));
 }
 

@@ -13,6 +13,10 @@ namespace rw {
 namespace {
 
 constexpr std::array kPipeline = {
+    Pass{Knob::kFuseLinearRopeKvcache, "fuse_linear_rope_kvcache", FindLinearRopeKvcache},
+    Pass{Knob::kFuseLinearActMul, "fuse_linear_act_mul", FindLinearActMul},
+    Pass{Knob::kFuseLinearAdd, "fuse_linear_add", FindLinearAdd},
+    Pass{Knob::kFuseNormLinear, "fuse_norm_linear", FindNormLinear},
     Pass{Knob::kMergeQkv, "merge_qkv", FindMergeQkv},
     Pass{Knob::kMergeGateUp, "merge_gate_up", FindMergeGateUp},
     Pass{Knob::kFuseQkNormRopeKvcache, "fuse_qk_norm_rope_kvcache", FindQkNormRopeKvcache},
@@ -91,6 +95,7 @@ GraphFacts Survey(const Graph& graph, const KernelFinder& find_kernel) {
     if (!matches.sites().empty()) {
       sites.op = matches.sites()[0].op->name;
       sites.kernel = matches.sites()[0].kernel;
+      sites.most_tokens = matches.sites()[0].most_tokens;
     }
   }
   return facts;

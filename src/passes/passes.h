@@ -18,6 +18,10 @@ struct Pass {
   void (*find)(const Matcher& matcher, Matches& matches);
 };
 
+void FindLinearRopeKvcache(const Matcher& m, Matches& matches);
+void FindLinearActMul(const Matcher& m, Matches& matches);
+void FindLinearAdd(const Matcher& m, Matches& matches);
+void FindNormLinear(const Matcher& m, Matches& matches);
 void FindMergeQkv(const Matcher& m, Matches& matches);
 void FindMergeGateUp(const Matcher& m, Matches& matches);
 void FindQkNormRopeKvcache(const Matcher& m, Matches& matches);

@@ -33,6 +33,7 @@ std::string Matched(const Decision& decision, const Facts& facts) {
                          : fmt::format(", matched {} times in {} of {} layers", count, distinct,
                                        facts.graph->layers);
   if (!decision.kernel.empty()) text += fmt::format(", kernel {}", decision.kernel);
+  if (decision.most_tokens > 0) text += fmt::format(", up to {} tokens", decision.most_tokens);
   return text;
 }
 

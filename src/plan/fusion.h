@@ -20,6 +20,7 @@ struct FusionDef {
   int level;                   // the first level that tries it where nothing was measured; 4: none
   std::string_view custom_op;  // vLLM's name of the op that it needs hand-written
   std::vector<Knob> contains;  // smaller fusions that it includes
+  std::vector<Knob> competes;  // fusions that want an op that it takes
   std::string_view needs;      // requirements in words, for the docs
 
   bool writes_cache() const { return std::ranges::find(parts, "kv_write") != parts.end(); }
@@ -30,7 +31,7 @@ std::span<const FusionDef> Fusions();
 const FusionDef* FindFusion(Knob knob);  // nullptr if the knob is no fusion
 // Index of a fusion in Fusions(), for arrays beside it.
 inline constexpr int kNumFusions =
-    static_cast<int>(Knob::kMergeGateUp) - static_cast<int>(Knob::kFuseNormQuant) + 1;
+    static_cast<int>(Knob::kFuseNormLinear) - static_cast<int>(Knob::kFuseNormQuant) + 1;
 inline constexpr int FusionIndex(Knob knob) {
   return static_cast<int>(knob) - static_cast<int>(Knob::kFuseNormQuant);
 }

@@ -42,6 +42,10 @@ enum class Knob : uint8_t {
   kFuseActMul,
   kMergeQkv,
   kMergeGateUp,
+  kFuseLinearRopeKvcache,
+  kFuseLinearActMul,
+  kFuseLinearAdd,
+  kFuseNormLinear,
   // pass_config: thresholds
   kEliminateNoops,
   kRopeKvcacheFusionMaxTokenNum,

@@ -32,9 +32,11 @@ constexpr std::string_view kVllm = "vllm::";
 
 const std::vector<CustomOpDef>& CustomOps() {
   static const std::vector<CustomOpDef> ops = {
-      {"rms_norm", {"rms_norm", "add_rms_norm"}},
-      {"rotary_embedding", {"rope", "rope_kv_write", "qk_norm_rope", "qk_norm_rope_kv_write"}},
-      {"silu_and_mul", {"silu", "silu_mul"}},
+      {"rms_norm",
+       {"rms_norm", "add_rms_norm", "rms_norm_linear", "rms_norm_linear2", "rms_norm_linear3"}},
+      {"rotary_embedding",
+       {"rope", "rope_kv_write", "qk_norm_rope", "qk_norm_rope_kv_write", "linear3_rope_kv_write"}},
+      {"silu_and_mul", {"silu", "silu_mul", "linear2_act_mul"}},
       {"gelu_and_mul", {"gelu", "gelu_mul", "gelu_tanh", "gelu_tanh_mul"}},
       {"vocab_parallel_embedding", {"embed"}},
       {"quant_fp8", {}},

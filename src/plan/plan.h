@@ -40,6 +40,7 @@ struct Decision {
   std::vector<Rejected> others;
   std::vector<int> layers;  // a fusion that is on: the layers it matched, one entry for each match
   std::string kernel;       // and the kernel that runs it
+  int64_t most_tokens = 0;  // in steps of at most so many tokens; 0: in all
   bool operator==(const Decision&) const = default;
 };
 

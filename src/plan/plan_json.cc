@@ -24,6 +24,7 @@ Value DecisionJson(const Decision& decision) {
   if (decision.cause) json["cause"] = Def(*decision.cause).name;
   if (!decision.layers.empty()) json["layers"] = decision.layers;
   if (!decision.kernel.empty()) json["kernel"] = decision.kernel;
+  if (decision.most_tokens > 0) json["most_tokens"] = decision.most_tokens;
   json["rejected"] = Value::array();
   for (const Rejected& other : decision.others) {
     json["rejected"].push_back({{"value", ValueJson(def, other.value)},

@@ -94,7 +94,11 @@ std::optional<Ban> BannedAlone(const Draft& draft, const FusionDef& fusion) {
     }
   }
   if (draft.facts.graph) return BannedByGraph(*draft.facts.graph, fusion);
-  if (draft.facts.platform.device != Device::kCpu) return Ban{true, Reason::kNoKernel};
+  const Device device = draft.facts.platform.device;
+  const bool has_kernel = std::ranges::any_of(KernelTable(), [&](const KernelRow& row) {
+    return row.device == device && row.op == fusion.makes.front();
+  });
+  if (device != Device::kCpu || !has_kernel) return Ban{true, Reason::kNoKernel};
   return std::nullopt;
 }
 
@@ -104,6 +108,11 @@ std::optional<Ban> BannedByOthers(const Draft& draft, const FusionDef& fusion) {
   for (const Knob part : fusion.contains) {
     if (AskedOff(draft.options, part)) {
       return Ban{true, Reason::kPartOff, fmt::format("{}=false", Def(part).name)};
+    }
+  }
+  for (const Knob other : fusion.competes) {
+    if (AskedOn(draft.options, other)) {
+      return Ban{true, Reason::kCompetes, fmt::format("{}=true", Def(other).name)};
     }
   }
   return std::nullopt;
@@ -210,6 +219,7 @@ Status DecideFusion(Draft& draft, const FusionDef& fusion) {
           draft.facts.graph->fusions[static_cast<size_t>(FusionIndex(fusion.knob))];
       decision->layers = sites.layers;
       decision->kernel = sites.kernel;
+      decision->most_tokens = sites.most_tokens;
     }
     if (std::ranges::find(kRopeOrder, fusion.knob) != std::end(kRopeOrder)) {
       if (auto done = YieldLayers(draft, fusion, *decision); !done) return done;

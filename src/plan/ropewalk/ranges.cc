@@ -56,14 +56,45 @@ void DecideThreshold(Draft& draft) {
   draft.Set(std::move(decision));
 }
 
+// Whether a fusion works in steps of that many tokens, were there no others.
+bool Fits(const Draft& draft, const FusionDef& fusion, int64_t tokens) {
+  const Decision& decision = draft[fusion.knob];
+  const bool below_threshold =
+      !fusion.writes_cache() || tokens <= std::get<int64_t>(draft[kThreshold].value);
+  // One that is included in a larger one has no layers of its own.
+  const bool works = !draft.facts.graph || !decision.layers.empty();
+  return draft.On(fusion.knob) && below_threshold && works &&
+         (decision.most_tokens == 0 || tokens <= decision.most_tokens);
+}
+
+// Whether other fusions of the same steps leave this one nothing: those that include it take its
+// layers, one that competes takes all if it found as many places and left none.
+bool LeavesNothing(const Draft& draft, const FusionDef& fusion, int64_t tokens) {
+  if (!draft.facts.graph) return false;
+  std::vector<int> left = draft[fusion.knob].layers;
+  for (const FusionDef& other : Fusions()) {
+    if (other.knob == fusion.knob || !Fits(draft, other, tokens)) continue;
+    const std::vector<int>& taken = draft[other.knob].layers;
+    const auto& sites = draft.facts.graph->fusions[static_cast<size_t>(FusionIndex(other.knob))];
+    if (std::ranges::find(other.competes, fusion.knob) != other.competes.end() &&
+        sites.declined.empty() && taken.size() >= left.size()) {
+      return true;
+    }
+    if (std::ranges::find(other.contains, fusion.knob) == other.contains.end()) continue;
+    for (const int layer : taken) {
+      const auto at = std::ranges::find(left, layer);
+      if (at != left.end()) left.erase(at);
+    }
+  }
+  return left.empty();
+}
+
 std::vector<Knob> FusionsUpTo(const Draft& draft, int64_t tokens) {
   std::vector<Knob> on;
   for (const FusionDef& fusion : Fusions()) {
-    const bool fits =
-        !fusion.writes_cache() || tokens <= std::get<int64_t>(draft[kThreshold].value);
-    // One that is included in a larger one has no layers of its own.
-    const bool works = !draft.facts.graph || !draft[fusion.knob].layers.empty();
-    if (draft.On(fusion.knob) && fits && works) on.push_back(fusion.knob);
+    if (Fits(draft, fusion, tokens) && !LeavesNothing(draft, fusion, tokens)) {
+      on.push_back(fusion.knob);
+    }
   }
   return on;
 }
@@ -92,6 +123,19 @@ Status DecideRanges(Draft& draft) {
                                   Def(*cause).name);
     if (!draft.options.Asked(kEndpoints)) {
       decision.source = draft[*cause].source;
+      decision.reason = Reason::kConsequence;
+    }
+  }
+  for (const FusionDef& fusion : Fusions()) {
+    const int64_t most = draft[fusion.knob].most_tokens;
+    if (most == 0 || most >= max || !draft.On(fusion.knob) || ends.contains(most)) continue;
+    ends.insert(most);
+    decision.cause = fusion.knob;
+    decision.detail +=
+        fmt::format("{}{} from the kernel of {}", decision.detail.empty() ? "" : "; ", most,
+                    Def(fusion.knob).name);
+    if (!draft.options.Asked(kEndpoints)) {
+      decision.source = draft[fusion.knob].source;
       decision.reason = Reason::kConsequence;
     }
   }

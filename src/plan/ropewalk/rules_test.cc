@@ -109,7 +109,9 @@ void CheckFusions(const Plan& plan, const Facts& facts) {
                   std::ranges::find(larger->contains, fusion.knob) != larger->contains.end())
           << fusion.joins << " is on and matches nowhere";
     }
-    if (std::ranges::find(fusion.parts, "rope") != fusion.parts.end()) {
+    // The one with the projections stands beside what it includes, for steps of few tokens.
+    if (std::ranges::find(fusion.parts, "rope") != fusion.parts.end() &&
+        fusion.knob != Knob::kFuseLinearRopeKvcache) {
       roped.insert(decision.layers.begin(), decision.layers.end());
     }
   }
@@ -125,8 +127,10 @@ void CheckRanges(const Plan& plan, const Facts& facts, const Options& options) {
   }
   EXPECT_EQ(next, facts.max_num_batched_tokens + 1);
   // No boundary without something that asks for it.
-  const bool threshold = options.Asked(Knob::kRopeKvcacheFusionMaxTokenNum) &&
-                         (plan.On(Knob::kFuseRopeKvcache) || plan.On(Knob::kFuseQkNormRopeKvcache));
+  const bool threshold =
+      options.Asked(Knob::kRopeKvcacheFusionMaxTokenNum) &&
+      (plan.On(Knob::kFuseRopeKvcache) || plan.On(Knob::kFuseQkNormRopeKvcache) ||
+       plan.On(Knob::kFuseLinearRopeKvcache));
   if (!threshold && !options.Asked(Knob::kCompileRangesEndpoints) &&
       !options.Asked(Knob::kCompileSizes)) {
     EXPECT_EQ(plan.ranges.size(), 1u);
@@ -204,7 +208,8 @@ Options Ask(int level, const std::vector<std::string>& entries) {
 }
 
 TEST(RopewalkRules, LevelsTurnFusionsOn) {
-  const std::vector<int> counts = {0, 4, 5, 5};  // of fusions that are on
+  // With a kernel for each: those of kFuseLinear* stand beside what they include, for few tokens.
+  const std::vector<int> counts = {0, 4, 7, 9};  // of fusions that are on
   for (int level = 0; level < 4; ++level) {
     const auto plan = MakePlan(Cpu(), Ask(level, {}));
     ASSERT_TRUE(plan);
@@ -248,6 +253,36 @@ TEST(RopewalkRules, RefusalsNameBothSides) {
       Refused(Cpu(true), Ask(2, {"fuse_qk_norm_rope_kvcache=false", "fuse_rope_kvcache=true",
                                  "enable_qk_norm_rope_fusion=true"})),
       HasSubstr("fuse_qk_norm_rope_kvcache=true does both"));
+}
+
+TEST(RopewalkRules, AKernelForFewTokensMakesARange) {
+  Facts facts = Cpu();
+  for (const Knob knob : {Knob::kFuseLinearRopeKvcache, Knob::kFuseLinearActMul,
+                          Knob::kFuseLinearAdd, Knob::kFuseNormLinear}) {
+    facts.graph->fusions[static_cast<size_t>(FusionIndex(knob))].most_tokens = 16;
+  }
+  const auto plan = MakePlan(facts, Ask(2, {}));
+  ASSERT_TRUE(plan);
+  using enum Knob;
+  EXPECT_EQ(
+      plan->ranges,
+      (std::vector<TokenRange>{
+          {1, 16, {kFuseAddRmsNorm, kFuseLinearRopeKvcache, kFuseLinearActMul}},
+          {17, 512, {kFuseRopeKvcache, kFuseAddRmsNorm, kFuseActMul, kMergeQkv, kMergeGateUp}}}));
+  EXPECT_EQ((*plan)[kCompileRangesEndpoints].cause, kFuseLinearRopeKvcache);
+  // Whoever wants a smaller fusion off does not get it as part of a larger one, and whoever asks
+  // for one gets it.
+  const auto off = MakePlan(facts, Ask(3, {"fuse_act_mul=false", "fuse_add_rms_norm=true"}));
+  ASSERT_TRUE(off);
+  EXPECT_EQ((*off)[kFuseLinearActMul].others.at(0).reason, Reason::kPartOff);
+  EXPECT_EQ((*off)[kFuseLinearAdd].others.at(0).reason, Reason::kCompetes);
+  EXPECT_EQ((*off)[kFuseNormLinear].others.at(0).reason, Reason::kCompetes);
+  // In steps of few tokens the sums are gone before add_rms_norm looks for them.
+  const auto most = MakePlan(facts, Ask(3, {}));
+  ASSERT_TRUE(most);
+  EXPECT_THAT(most->ranges[0].fusions,
+              ::testing::ElementsAre(kFuseLinearRopeKvcache, kFuseLinearActMul, kFuseLinearAdd,
+                                     kFuseNormLinear));
 }
 
 TEST(RopewalkRules, TheLargerFusionContainsTheSmaller) {
