@@ -1,6 +1,7 @@
 // Writing keys and values into the cache.
 #pragma once
 
+#include <bit>
 #include <type_traits>
 
 #include "kernels/gpu/octet.cuh"
@@ -15,37 +16,92 @@ __device__ __forceinline__ bool HasSlot(const KvLayerView& kv, int64_t slot) {
 __device__ __forceinline__ int64_t SlotOffset(const KvLayerView& kv, int64_t slot) {
   return slot / kPageSize * kv.page_stride + slot % kPageSize * kv.token_stride;
 }
+
 __device__ __forceinline__ float ScaleOf(const float* scales, int head) {
   return scales == nullptr ? 1.0f : scales[head];
 }
 
+// Divides by the scale of a head: each quotient as division rounds it, or where fp8 has only its
+// largest number or zero, one that becomes that too. One reciprocal serves all numbers.
+class CacheScale {
+ public:
+  // Extreme scales, and what they divide, are brought to where no exponent leaves its range.
+  __device__ __forceinline__ explicit CacheScale(float scale)
+      : unit_(fabsf(scale) < 0x1p-60f  ? 0x1p100f
+              : fabsf(scale) > 0x1p60f ? 0x1p-100f
+                                       : 1.0f),
+        scale_(scale * unit_),
+        reciprocal_(1.0f / scale_) {}
+
+  // A quotient is bettered twice by its remainder, which loses the sign of zero. Beyond all fp8
+  // numbers there may be infinities, which have no remainder.
+  __device__ __forceinline__ float Divide(float x) const {
+    constexpr float kBeyond = 1024;
+    x *= unit_;
+    const auto better = [&](float y) { return fmaf(fmaf(-scale_, y, x), reciprocal_, y); };
+    const float first = x * reciprocal_;
+    return fabsf(first) < kBeyond ? copysignf(better(better(first)), first) : first;
+  }
+
+ private:
+  float unit_, scale_, reciprocal_;
+};
+
+template <class C, int kCount>
+__device__ __forceinline__ Pack<C, kCount> NarrowAll(const float (&x)[kCount]) {
+  Pack<C, kCount> y;
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) y.at[j] = Narrow<C>(x[j]);
+  return y;
+}
+#if !defined(__HIP_PLATFORM_AMD__)
+// Two at once: one instruction.
+template <>
+__device__ __forceinline__ Pack<F8E4M3, kOctet> NarrowAll(const float (&x)[kOctet]) {
+  Pack<uint16_t, kOctet / 2> twos;
+#pragma unroll
+  for (int j = 0; j < kOctet; j += 2) {
+    twos.at[j / 2] =
+        __nv_cvt_float2_to_fp8x2(make_float2(x[j], x[j + 1]), __NV_SATFINITE, __NV_E4M3);
+  }
+  return std::bit_cast<Pack<F8E4M3, kOctet>>(twos);
+}
+#endif
+
+// Stores x from element `at` on. Equal types keep their bits, fp8 is in units of the scale.
 template <class C, class T, int kCount>
 __device__ __forceinline__ void StoreCacheAs(std::byte* plane, int64_t at, const Pack<T, kCount>& x,
                                              float scale) {
-  Pack<C, kCount> y;
+  C* to = reinterpret_cast<C*>(plane) + at;
   if constexpr (std::is_same_v<C, T>) {
-    y = x;
+    StoreRun(to, x);
   } else {
-    const bool divides = std::is_same_v<C, F8E4M3> && scale != 1.0f;
+    const CacheScale by(scale);
+    float values[kCount];
 #pragma unroll
     for (int j = 0; j < kCount; ++j) {
-      const float value = Widen(x.at[j]);
-      y.at[j] = Narrow<C>(divides ? value / scale : value);
+      values[j] = Widen(x.at[j]);
+      if constexpr (std::is_same_v<C, F8E4M3>) values[j] = by.Divide(values[j]);
     }
+    StoreRun(to, NarrowAll<C>(values));
   }
-  StoreRun(reinterpret_cast<C*>(plane) + at, y);
 }
 
-// Stores x as elements `at`, at + 1, ... of kv.k or kv.v in the cache's type; equal types keep
-// their bits, fp8 is in units of `scale`.
+// Calls fn(C{}) with the C++ type of a cache's dtype; T, the type of activations, comes first.
+template <class T, class Fn>
+__device__ __forceinline__ void WithCacheTypeFrom(DType dtype, const Fn& fn) {
+  if (dtype == kDTypeOf<T>) return fn(T{});
+  if (dtype == DType::kF8E4M3) return fn(F8E4M3{});
+  if (dtype == DType::kBF16) return fn(BF16{});
+  if (dtype == DType::kF16) return fn(F16{});
+  fn(float{});
+}
+
+// Stores x as elements `at`, at + 1, ... of kv.k or kv.v in the cache's type.
 template <class T, int kCount>
 __device__ __forceinline__ void StoreCache(DType dtype, std::byte* plane, int64_t at,
                                            const Pack<T, kCount>& x, float scale) {
-  if (dtype == kDTypeOf<T>) return StoreCacheAs<T>(plane, at, x, scale);
-  if (dtype == DType::kF8E4M3) return StoreCacheAs<F8E4M3>(plane, at, x, scale);
-  if (dtype == DType::kBF16) return StoreCacheAs<BF16>(plane, at, x, scale);
-  if (dtype == DType::kF16) return StoreCacheAs<F16>(plane, at, x, scale);
-  StoreCacheAs<float>(plane, at, x, scale);
+  WithCacheTypeFrom<T>(dtype, [&]<class C>(C) { StoreCacheAs<C>(plane, at, x, scale); });
 }
 
 // Whether StoreCache can write octets.

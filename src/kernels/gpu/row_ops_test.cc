@@ -117,6 +117,35 @@ TEST_F(GpuRowOps, KvWriteTakesManyTokens) {
   }
 }
 
+// Quotients are rounded as division rounds them, also where scales or numbers are extreme; ties,
+// zeros of both signs and infinities among them.
+TEST_F(GpuRowOps, KvWriteDividesByAnyScale) {
+  constexpr int64_t kHeads = 8, kDim = 64;
+  const float scales[kHeads] = {1e-42f, 3e-30f, 0x1p-9f, 0.0371f, 0.9999999f, 1.7f, 4e20f, 3e38f};
+  for (const DType dtype : testing::kFloatTypes) {
+    for (const int64_t gap : {3, 8}) {
+      SCOPED_TRACE(fmt::format("{} gap {}", Name(dtype), gap));
+      const float infinity = std::numeric_limits<float>::infinity();
+      Tensor x = Tensor(dtype, {1, kHeads, kDim}, gap).Random(1, 1);
+      for (int64_t i = 0; i < kHeads * kDim; ++i) {
+        const float scale = scales[i / kDim], tie = 17.0f * std::exp2(static_cast<float>(i % 9));
+        const float special[] = {0.0f, -0.0f, infinity, -infinity, 447 * scale, tie * scale};
+        const int64_t kind = i % 8;
+        x.Set(0, i, kind < 6 ? special[kind] : x.At(0, i) * 500 * scale);
+      }
+      Cache cache(DType::kF8E4M3, 1, kHeads, kDim, false, true);
+      Cache reference(DType::kF8E4M3, 1, kHeads, kDim, false, true);
+      for (Cache* c : {&cache, &reference}) c->k_scales.assign(scales, scales + kHeads);
+      for (Cache* c : {&cache, &reference}) c->view.k_scale = c->k_scales.data();
+      const Tensor slot = Tensor::Ints({5});
+      RunGpu("kv_write", "gpu", {x, x, slot}, {}, {}, &cache.view);
+      RunOp("kv_write", "reference", {x, x, slot}, {}, {}, 1, &reference.view);
+      ExpectSame(cache.k, reference.k);
+      ExpectSame(cache.v, reference.v);
+    }
+  }
+}
+
 // Equal types move by their bits: a signalling NaN keeps its payload.
 TEST_F(GpuRowOps, KvWriteKeepsBits) {
   const Tensor k = Tensor(DType::kBF16, {1, 1, 32}).Random(1);
