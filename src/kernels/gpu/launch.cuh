@@ -3,7 +3,8 @@
 // Kernels overlap: a kernel may be launched while the one before it still runs, so that its blocks
 // stand ready and what does not depend on earlier kernels (weights) is on its way. Hence the rule
 // for every kernel started by Launch: each thread calls WaitForPrevious() before it reads or writes
-// anything but weights, on every path.
+// anything but weights, on every path. What it looks at earlier all the same (rope: positions) is a
+// guess, to be read again.
 #pragma once
 
 #include <cstdint>

@@ -24,20 +24,25 @@ RW_HD inline constexpr int NormLanes(int64_t h) {
   return lanes;
 }
 
-template <class T>
-__device__ __forceinline__ float SquaresOf(const Octet<T>& x) {
+__device__ __forceinline__ float SquaresOf(const float (&x)[kOctet]) {
   float sums[2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const float first = Widen(x.at[4 * half]);
-    sums[half] = first * first;
+    sums[half] = x[4 * half] * x[4 * half];
 #pragma unroll
-    for (int j = 1; j < 4; ++j) {
-      const float value = Widen(x.at[4 * half + j]);
-      sums[half] = fmaf(value, value, sums[half]);
-    }
+    for (int j = 1; j < 4; ++j) sums[half] = fmaf(x[4 * half + j], x[4 * half + j], sums[half]);
   }
   return sums[0] + sums[1];
+}
+template <class T>
+__device__ __forceinline__ float SquaresOf(const PackedOctet<T>& x) {
+  float values[kOctet];
+  WidenAll(x, values);
+  return SquaresOf(values);
+}
+template <class T>
+__device__ __forceinline__ float SquaresOf(const Octet<T>& x) {
+  return SquaresOf(Repack(x));
 }
 
 // Folds the sums of `lanes` neighbours in a warp, at most kFoldLanes; each of them gets the result.
@@ -82,26 +87,36 @@ struct ThroughFn {
   __device__ __forceinline__ float operator()(float x) const { return Through<T>(x); }
 };
 
-// Elements of a normalised row.
+// Calls fn with the style as a type: one branch for all elements.
+template <class Fn>
+__device__ __forceinline__ void WithNormStyle(NormStyle style, const Fn& fn) {
+  if (style == NormStyle::kLlama) {
+    fn(std::integral_constant<NormStyle, NormStyle::kLlama>());
+  } else if (style == NormStyle::kGemma) {
+    fn(std::integral_constant<NormStyle, NormStyle::kGemma>());
+  } else {
+    fn(std::integral_constant<NormStyle, NormStyle::kOlmo>());
+  }
+}
+
+// Elements of a normalised row, before their last rounding.
+template <class T, NormStyle kStyle, int kCount>
+__device__ __forceinline__ void NormAll(std::integral_constant<NormStyle, kStyle>,
+                                        float (&x)[kCount], float factor,
+                                        const float (&w)[kCount]) {
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) x[j] = NormElement(kStyle, x[j], factor, w[j], ThroughFn<T>());
+}
 template <class T, int kCount>
 __device__ __forceinline__ Pack<T, kCount> Normed(NormStyle style, const Pack<T, kCount>& x,
                                                   float factor, const float (&w)[kCount]) {
-  Pack<T, kCount> y;
-  const auto normalise = [&](auto constant_style) {
+  float values[kCount];
 #pragma unroll
-    for (int j = 0; j < kCount; ++j) {
-      y.at[j] =
-          Narrow<T>(NormElement(constant_style(), Widen(x.at[j]), factor, w[j], ThroughFn<T>()));
-    }
-  };
-  // One branch for all elements.
-  if (style == NormStyle::kLlama) {
-    normalise(std::integral_constant<NormStyle, NormStyle::kLlama>());
-  } else if (style == NormStyle::kGemma) {
-    normalise(std::integral_constant<NormStyle, NormStyle::kGemma>());
-  } else {
-    normalise(std::integral_constant<NormStyle, NormStyle::kOlmo>());
-  }
+  for (int j = 0; j < kCount; ++j) values[j] = Widen(x.at[j]);
+  WithNormStyle(style, [&](auto constant) { NormAll<T>(constant, values, factor, w); });
+  Pack<T, kCount> y;
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) y.at[j] = Narrow<T>(values[j]);
   return y;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <type_traits>
 
 #include "kernels/gpu/launch.cuh"
 #include "kernels/gpu/types.cuh"
@@ -59,6 +60,43 @@ __device__ __forceinline__ PackedOctet<T> LoadPacked(const T* from) {
 template <class T>
 __device__ __forceinline__ Octet<T> Unpack(const PackedOctet<T>& x) {
   return std::bit_cast<Octet<T>>(x);
+}
+template <class T>
+__device__ __forceinline__ PackedOctet<T> Repack(const Octet<T>& x) {
+  return std::bit_cast<PackedOctet<T>>(x);
+}
+template <class T>
+__device__ __forceinline__ void WidenAll(const PackedOctet<T>& x, float (&to)[kOctet]) {
+  if constexpr (std::is_same_v<T, BF16>) {
+    // One instruction for each: the compiler takes two where it sees the halves of a word.
+#pragma unroll
+    for (int j = 0; j < kOctet; j += 2) {
+      to[j] = __uint_as_float(x.words[j / 2] << 16);
+      to[j + 1] = __uint_as_float(x.words[j / 2] & 0xffff0000u);
+    }
+  } else {
+    const Octet<T> y = Unpack(x);
+#pragma unroll
+    for (int j = 0; j < kOctet; ++j) to[j] = Widen(y.at[j]);
+  }
+}
+template <class T>
+__device__ __forceinline__ PackedOctet<T> NarrowPacked(const float (&x)[kOctet]) {
+  Octet<T> y;
+#pragma unroll
+  for (int j = 0; j < kOctet; ++j) y.at[j] = Narrow<T>(x[j]);
+  return std::bit_cast<PackedOctet<T>>(y);
+}
+
+// The compiler takes the octets for new ones: it widens them again rather than keep all numbers in
+// registers.
+template <class T, int kCount>
+__device__ __forceinline__ void Forget(PackedOctet<T> (&x)[kCount]) {
+#pragma unroll
+  for (PackedOctet<T>& octet : x) {
+#pragma unroll
+    for (uint32_t& word : octet.words) Opaque(word);
+  }
 }
 
 // The octet at element `at` of a row of h, whole (kCount 8) or element by element (kCount 1), which

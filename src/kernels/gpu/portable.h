@@ -93,6 +93,14 @@ __device__ __forceinline__ T ShuffleFrom(T value, int lane) {
   return __shfl_sync(0xffffffffu, value, lane, kWarp);
 #endif
 }
+// What the compiler knows of the word ends here.
+__device__ __forceinline__ void Opaque(uint32_t& word) {
+#if defined(__HIP_PLATFORM_AMD__)
+  asm volatile("" : "+v"(word));
+#else
+  asm volatile("" : "+r"(word));
+#endif
+}
 #endif
 
 }  // namespace rw::gpu

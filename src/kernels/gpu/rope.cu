@@ -16,18 +16,17 @@
 namespace rw::gpu {
 namespace {
 
-// Threads of a block: about kBlockThreads, more where tokens would leave warps half empty.
-constexpr int kBlockThreads = 128;
-constexpr int kMaxThreads = 256;
-// A thread takes up to kMaxHeads heads, so that more loads are on their way at once and angles are
-// read less often, but not so many that a processor gets fewer than this many threads.
-constexpr int kMaxHeads = 4;
-constexpr int64_t kProcessorThreads = 1024;
+constexpr int kThreads = 128;  // of a block
+// A thread takes one head, or two where processors would get more than so many threads: angles are
+// then read less often. Heads that are normalised or converted are more work, which one thread
+// spends longer on.
+constexpr int64_t kLightThreads = 320, kHeavyThreads = 1024;
 constexpr int kMaxOctets = 32;  // of a head: d up to 256
 
+// What a thread holds of one head, as it lies in memory.
 template <class T>
-struct HeadPart {
-  Octet<T> at[2];
+struct HeldHead {
+  PackedOctet<T> at[2];
 };
 struct HeldWeights {
   float at[2][kOctet];
@@ -36,63 +35,71 @@ struct HeldAngles {
   float cos[kOctet], sin[kOctet];  // of the thread's eight pairs
 };
 
-__device__ __forceinline__ HeldWeights LoadWeights(const RopeParams& p, RopePart part,
-                                                   const HeldOctets& held) {
-  HeldWeights w = {};
-  if (part == RopePart::kV) return w;
-  const bool is_q = part == RopePart::kQ;
+template <class T>
+__device__ __forceinline__ HeldHead<T> LoadHead(const T* from, const HeldOctets& held) {
+  HeldHead<T> x = {};
 #pragma unroll
   for (int s = 0; s < 2; ++s) {
-    if (held.octet[s] < 0) continue;
-    LoadNumbers(is_q ? p.qw : p.kw, is_q ? p.qw_dtype : p.kw_dtype, held.octet[s] * kOctet,
-                w.at[s]);
+    if (held.held[s]) x.at[s] = LoadPacked(from + held.octet[s] * kOctet);
+  }
+  return x;
+}
+
+__device__ __forceinline__ HeldWeights LoadWeights(const RopeHeads& part, const HeldOctets& held) {
+  HeldWeights w = {};
+#pragma unroll
+  for (int s = 0; s < 2; ++s) {
+    if (!part.turns || !held.held[s]) continue;
+    LoadNumbers(part.w, part.w_dtype, held.octet[s] * kOctet, w.at[s]);
   }
   return w;
 }
 
 // Of the row of cs. Half: pairs j of both octets; interleaved: four pairs of each.
 template <RopeLayout kLayout>
-__device__ __forceinline__ HeldAngles LoadAngles(const float* row, int rotated,
-                                                 const HeldOctets& held) {
+__device__ __forceinline__ void LoadAngles(const RopeParams& p, int position,
+                                           const HeldOctets& held, HeldAngles& angles) {
   constexpr int kParts = kLayout == RopeLayout::kHalf ? 1 : 2;
   constexpr int kPairs = kOctet / kParts;
-  HeldAngles angles;
+  const float* row = p.cs + position * p.cs_stride;
 #pragma unroll
   for (int s = 0; s < kParts; ++s) {
     if (!held.turns[s]) continue;
     const int first = held.octet[s] * kPairs;
     const auto cos = LoadRun<float, kPairs>(row + first);
-    const auto sin = LoadRun<float, kPairs>(row + rotated / 2 + first);
+    const auto sin = LoadRun<float, kPairs>(row + p.pairs + first);
 #pragma unroll
     for (int j = 0; j < kPairs; ++j) {
       angles.cos[s * kPairs + j] = cos.at[j];
       angles.sin[s * kPairs + j] = sin.at[j];
     }
   }
-  return angles;
 }
 
 template <RopeLayout kLayout, class T>
-__device__ __forceinline__ void Turn(HeadPart<T>& x, const HeldAngles& angles,
+__device__ __forceinline__ void Turn(HeldHead<T>& head, const HeldAngles& angles,
                                      const HeldOctets& held) {
-  const auto turn = [&](T& a, T& b, int pair) {
-    const Pair turned = Rotate({Widen(a), Widen(b)}, angles.cos[pair], angles.sin[pair]);
-    a = Narrow<T>(turned.x);
-    b = Narrow<T>(turned.y);
+  float x[2][kOctet];
+  const auto turn = [&](float& a, float& b, int pair) {
+    const Pair turned = Rotate({a, b}, angles.cos[pair], angles.sin[pair]);
+    a = turned.x;
+    b = turned.y;
   };
-  if constexpr (kLayout == RopeLayout::kHalf) {
-    if (!held.turns[0]) return;
 #pragma unroll
-    for (int j = 0; j < kOctet; ++j) turn(x.at[0].at[j], x.at[1].at[j], j);
+  for (int s = 0; s < 2; ++s) WidenAll(head.at[s], x[s]);
+  if constexpr (kLayout == RopeLayout::kHalf) {
+#pragma unroll
+    for (int j = 0; j < kOctet; ++j) turn(x[0][j], x[1][j], j);
   } else {
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
-      if (!held.turns[s]) continue;
 #pragma unroll
-      for (int j = 0; j < kOctet / 2; ++j) {
-        turn(x.at[s].at[2 * j], x.at[s].at[2 * j + 1], s * kOctet / 2 + j);
-      }
+      for (int j = 0; j < kOctet / 2; ++j) turn(x[s][2 * j], x[s][2 * j + 1], s * kOctet / 2 + j);
     }
+  }
+#pragma unroll
+  for (int s = 0; s < 2; ++s) {
+    if (held.turns[s]) head.at[s] = NarrowPacked<T>(x[s]);
   }
 }
 
@@ -106,7 +113,7 @@ struct HeadFold {
 
   template <RopeLayout kLayout>
   __device__ __forceinline__ static HeadFold Of(const RopeGrid& grid, int lane) {
-    HeadFold fold{grid.lanes, HoldsInOrder(kLayout, grid), {}, {}};
+    HeadFold fold{grid.lanes, HoldsInOrder<kLayout>(grid), {}, {}};
     const int first = static_cast<int>(threadIdx.x) % kWarp - lane;
 #pragma unroll
     for (int s = 0; s < 2; ++s) {
@@ -118,7 +125,7 @@ struct HeadFold {
     return fold;
   }
   template <class T>
-  __device__ __forceinline__ float operator()(const HeadPart<T>& x) const {
+  __device__ __forceinline__ float operator()(const HeldHead<T>& x) const {
     float sums[2] = {SquaresOf(x.at[0]), SquaresOf(x.at[1])};
     if (!in_order) {
       float moved[2];
@@ -135,125 +142,142 @@ struct HeadFold {
   }
 };
 
-template <class T, RopeLayout kLayout, bool kNorms, int kHeads>
-__global__ void __launch_bounds__(kMaxThreads) RopeKernel(RopeParams p, RopeGrid grid) {
-  const RopePlace place = PlaceOf(p, grid, blockIdx.x, blockIdx.y, threadIdx.x);
-  const RopeColumn column = grid.Column(p, place.column);
-  const HeldOctets held = HeldBy(kLayout, grid, place.lane);
-  HeldWeights w;
-  if constexpr (kNorms) {
-    w = LoadWeights(p, place.live ? column.part : RopePart::kV, held);
-  }
-  WaitForPrevious();
-  if constexpr (!kNorms) {
-    if (!place.live) return;
-  }
-  // Angles wait for the position; what they turn is loaded meanwhile.
-  const int position = place.live ? p.pos[place.token] : -1;
-  const int slot = place.live && p.slot != nullptr ? p.slot[place.token] : place.token;
-  const T* from = SourceOf<T>(p, column.part, place.token);
-  PackedOctet<T> loaded[kHeads][2] = {};
-#pragma unroll
-  for (int i = 0; i < kHeads; ++i) {
-    const int head = column.first + i * column.step;
-#pragma unroll
-    for (int s = 0; s < 2; ++s) {
-      if (place.live && head < column.heads && held.octet[s] >= 0) {
-        loaded[i][s] = LoadPacked(from + head * p.d + held.octet[s] * kOctet);
-      }
-    }
-  }
-  const bool writes = position >= 0 && position < p.positions &&
-                      (column.part == RopePart::kQ || HasSlot(p.kv, slot));
-  HeldAngles angles;
-  if (writes && column.part != RopePart::kV) {
-    angles = LoadAngles<kLayout>(p.cs + position * p.cs_stride, p.rotated, held);
-  }
-  float factors[kHeads];
-  if constexpr (kNorms) {
-    const HeadFold fold = HeadFold::Of<kLayout>(grid, place.lane);
+template <class T, int kHeads>
+__device__ __forceinline__ void Normalise(const RopeParams& p, HeldHead<T> (&x)[kHeads],
+                                          const float (&factors)[kHeads], const HeldWeights& w) {
+  WithNormStyle(p.style, [&](auto style) {
 #pragma unroll
     for (int i = 0; i < kHeads; ++i) {
-      const HeadPart<T> x = {Unpack(loaded[i][0]), Unpack(loaded[i][1])};
-      factors[i] = NormFactor(fold(x), p.d, p.eps);
-    }
-  }
-  if (!writes) return;
-  const RopeTarget to = TargetOf<T>(p, column.part, place.token, slot);
 #pragma unroll
-  for (int i = 0; i < kHeads; ++i) {
-    const int head = column.first + i * column.step;
-    if (head >= column.heads) continue;
-    HeadPart<T> x = {Unpack(loaded[i][0]), Unpack(loaded[i][1])};
-    if (column.part != RopePart::kV) {
-      if constexpr (kNorms) {
-#pragma unroll
-        for (int s = 0; s < 2; ++s) {
-          x.at[s] = Normed(p.style, x.at[s], factors[i], w.at[s]);
-        }
+      for (int s = 0; s < 2; ++s) {
+        float values[kOctet];
+        WidenAll(x[i].at[s], values);
+        NormAll<T>(style, values, factors[i], w.at[s]);
+        x[i].at[s] = NarrowPacked<T>(values);
       }
-      Turn<kLayout>(x, angles, held);
     }
-#pragma unroll
-    for (int s = 0; s < 2; ++s) {
-      if (held.octet[s] < 0) continue;
-      StoreCache(to.dtype, to.data, to.token + head * to.head_stride + held.octet[s] * kOctet,
-                 x.at[s], ScaleOf(to.scales, head));
-    }
-  }
+  });
 }
 
-// Blocks of about kBlockThreads: part of a token's columns, or all of them of several tokens, as
-// many as leave the least of their last warp empty.
-void DivideBlocks(RopeGrid& grid) {
-  const int64_t parts = CeilDiv(int64_t{grid.columns} * grid.lanes, kBlockThreads);
-  grid.block_columns = static_cast<int>(CeilDiv(grid.columns, parts));
-  const int threads = grid.block_columns * grid.lanes;
-  const auto idle = [&](int tokens) {  // of each thread that works
-    const double all = static_cast<double>(CeilDiv(tokens * threads, kFoldLanes)) * kFoldLanes;
-    return all / (tokens * threads);
-  };
-  grid.block_tokens = 1;
-  for (int tokens = 2; parts == 1 && tokens * threads <= kMaxThreads; ++tokens) {
-    if (idle(tokens) < idle(grid.block_tokens)) grid.block_tokens = tokens;
+template <class T, int kHeads>
+__device__ __forceinline__ void Store(const RopeHeads& part, const RopeWork& work,
+                                      const HeldOctets& held, int64_t place,
+                                      const HeldHead<T> (&x)[kHeads],
+                                      const float (&scales)[kHeads]) {
+  WithCacheTypeFrom<T>(part.dtype, [&]<class C>(C) {
+#pragma unroll
+    for (int i = 0; i < kHeads; ++i) {
+      const int head = work.first + i * work.step;
+      if (head >= part.heads) continue;
+#pragma unroll
+      for (int s = 0; s < 2; ++s) {
+        if (!held.held[s]) continue;
+        StoreCacheAs<C>(part.to, place + head * part.head_stride + held.octet[s] * kOctet,
+                        Unpack(x[i].at[s]), scales[i]);
+      }
+    }
+  });
+}
+
+// All that no kernel writes (weights, scales, the table of angles) is on its way before the wait.
+// So are the angles of the position that is seen then; they stay if it is the same after the wait.
+template <class T, RopeLayout kLayout, bool kNorms, int kHeads>
+__global__ void __launch_bounds__(kThreads)
+    RopeKernel(const __grid_constant__ RopeParams p, const __grid_constant__ RopeGrid grid) {
+  const RopeWork work = grid.WorkOf(blockIdx.x * kThreads + threadIdx.x);
+  const RopeHeads& part = p.parts[work.part];
+  const HeldOctets held = HeldBy<kLayout>(grid, work.lane);
+  const int token = min(work.token, p.n - 1);  // threads of no token follow the last
+  int heads[kHeads];                           // those past the last one too
+  float scales[kHeads];
+#pragma unroll
+  for (int i = 0; i < kHeads; ++i) {
+    heads[i] = min(work.first + i * work.step, part.heads - 1);
+    scales[i] = ScaleOf(part.scales, heads[i]);
   }
-  grid.by_token = SmallDivisor::Of(threads);
-  grid.by_lanes = SmallDivisor::Of(grid.lanes);
+  HeldWeights w;
+  if constexpr (kNorms) w = LoadWeights(part, held);
+  HeldAngles angles;
+  const auto load_angles = [&](int position) {
+    if (!part.turns || !InRange(position, p.positions)) return;
+    LoadAngles<kLayout>(p, position, held, angles);
+  };
+  const int seen = Peek(p.pos + token);
+  load_angles(seen);
+  WaitForPrevious();
+
+  const T* row = static_cast<const T*>(part.from) + token * part.from_stride;
+  HeldHead<T> x[kHeads];
+#pragma unroll
+  for (int i = 0; i < kHeads; ++i) {
+    x[i] = LoadHead(row + heads[i] * p.d, held);
+  }
+  const int position = Peek(p.pos + token);
+  const int slot = part.slot != nullptr ? part.slot[token] : token;
+  if (position != seen) load_angles(position);
+  if constexpr (kNorms) {
+    const HeadFold fold = HeadFold::Of<kLayout>(grid, work.lane);
+    float factors[kHeads];
+#pragma unroll
+    for (int i = 0; i < kHeads; ++i) {
+      factors[i] = NormFactor(fold(x[i]), p.d, p.eps);
+      Forget(x[i].at);
+    }
+    if (part.turns) Normalise(p, x, factors, w);
+  }
+  if (work.token >= p.n || !InRange(position, p.positions) || !InRange(slot, part.slots)) return;
+  if (part.turns && (held.turns[0] || held.turns[1])) {
+#pragma unroll
+    for (int i = 0; i < kHeads; ++i) Turn<kLayout>(x[i], angles, held);
+  }
+  Store(part, work, held, PlaceOf(part, slot), x, scales);
 }
 
 template <class T, RopeLayout kLayout, bool kNorms, int kHeads>
 void StartWith(const Queue& queue, const RopeParams& p, RopeGrid grid) {
-  const auto columns = [](int heads) { return static_cast<int>(CeilDiv(heads, kHeads)); };
-  grid.q_columns = columns(p.q_heads);
-  grid.k_columns = columns(p.k_heads);
-  grid.columns = grid.q_columns + grid.k_columns + columns(p.v_heads);
-  DivideBlocks(grid);
-  const int threads = grid.block_tokens * static_cast<int>(grid.by_token.by);
-  const dim3 blocks(static_cast<unsigned>(CeilDiv(p.n, grid.block_tokens)),
-                    static_cast<unsigned>(CeilDiv(grid.columns, grid.block_columns)));
-  Launch(queue, RopeKernel<T, kLayout, kNorms, kHeads>, blocks,
-         static_cast<int>(CeilDiv(threads, kWarp)) * kWarp, 0, p, grid);
+  int columns = 0;
+  for (int i = 0; i < kRopeParts; ++i) {
+    grid.columns[i] = static_cast<int>(CeilDiv(p.parts[i].heads, kHeads));
+    columns += grid.columns[i];
+  }
+  grid.by_token = Divisor::Of(columns * grid.lanes);
+  grid.by_lanes = Divisor::Of(grid.lanes);
+  const auto blocks = static_cast<unsigned>(CeilDiv(int64_t{p.n} * grid.by_token.by, kThreads));
+  Launch(queue, RopeKernel<T, kLayout, kNorms, kHeads>, dim3(blocks), kThreads, 0, p, grid);
+}
+
+// Threads of a head.
+int LanesOf(const RopeParams& p, bool norms) {
+  const auto lanes = static_cast<unsigned>(CeilDiv(p.d, 2 * kOctet));
+  return static_cast<int>(norms ? std::bit_ceil(lanes) : lanes);
+}
+int64_t HeadsOf(const RopeParams& p) {
+  int64_t heads = 0;
+  for (const RopeHeads& part : p.parts) heads += part.heads;
+  return heads;
 }
 
 template <class T, RopeLayout kLayout, bool kNorms>
 void StartOctets(const Queue& queue, const RopeParams& p) {
   RopeGrid grid{};
   grid.octets = p.d / kOctet;
-  grid.turning = p.rotated / kOctet;
-  grid.lanes = (grid.octets + 1) / 2;
-  if (kNorms) grid.lanes = static_cast<int>(std::bit_ceil(static_cast<unsigned>(grid.lanes)));
-  const int64_t heads = p.q_heads + p.k_heads + p.v_heads;
-  const int64_t each =
-      CeilDiv(p.n * heads * grid.lanes, kProcessorThreads * std::max(queue.multiprocessors, 1));
-  if (each <= 1) return StartWith<T, kLayout, kNorms, 1>(queue, p, grid);
-  if (each <= 2) return StartWith<T, kLayout, kNorms, 2>(queue, p, grid);
-  StartWith<T, kLayout, kNorms, kMaxHeads>(queue, p, grid);
+  grid.turning = 2 * p.pairs / kOctet;
+  grid.lanes = LanesOf(p, kNorms);
+  grid.pairs = grid.turning / 2;
+  grid.rest = (grid.octets - grid.turning + 1) / 2;
+  const bool heavy = kNorms || p.parts[kK].dtype != kDTypeOf<T>;
+  const int64_t few = (heavy ? kHeavyThreads : kLightThreads) * std::max(queue.multiprocessors, 1);
+  if (p.n * HeadsOf(p) * grid.lanes <= few) {
+    StartWith<T, kLayout, kNorms, 1>(queue, p, grid);
+  } else {
+    StartWith<T, kLayout, kNorms, 2>(queue, p, grid);
+  }
 }
 
 template <class T, bool kNorms>
 void StartAny(const Queue& queue, const RopeParams& p) {
-  const int64_t heads = p.q_heads + p.k_heads + p.v_heads;
-  const auto blocks = static_cast<unsigned>(CeilDiv(p.n * heads * kFoldLanes, kAnyRopeThreads));
+  const auto blocks =
+      static_cast<unsigned>(CeilDiv(p.n * HeadsOf(p) * kFoldLanes, kAnyRopeThreads));
   Launch(queue, AnyRopeKernel<T, kNorms>, blocks, kAnyRopeThreads, 0, p);
 }
 
@@ -266,40 +290,55 @@ KvLayerView AsCache(const TensorView& k) {
   return kv;
 }
 
+// Heads of x that go to one plane of the cache.
+RopeHeads HeadsInto(const KvLayerView& kv, std::byte* plane, const TensorView& x) {
+  RopeHeads part{};
+  part.from = x.data;
+  part.from_stride = x.row_stride;
+  part.heads = static_cast<int>(x.dims[1]);
+  part.to = plane;
+  part.dtype = kv.dtype;
+  part.page_stride = kv.page_stride;
+  part.head_stride = kv.head_stride;
+  part.token_stride = kv.token_stride;
+  part.slots =
+      static_cast<int>(std::min<int64_t>(kv.pages * kPageSize, std::numeric_limits<int>::max()));
+  return part;
+}
+
+void SetParts(const RopeArgs& args, RopeParams& p) {
+  const KvLayerView q_out = AsCache(args.q_out);
+  const KvLayerView kv = args.kv != nullptr ? *args.kv : AsCache(*args.k_out);
+  RopeHeads& q = p.parts[kQ] = HeadsInto(q_out, q_out.k, args.q);
+  RopeHeads& k = p.parts[kK] = HeadsInto(kv, kv.k, args.k);
+  q.turns = k.turns = true;
+  if (args.qw != nullptr) {
+    q.w = args.qw->data;
+    q.w_dtype = args.qw->dtype;
+    k.w = args.kw->data;
+    k.w_dtype = args.kw->dtype;
+  }
+  if (args.kv == nullptr) return;
+  RopeHeads& v = p.parts[kV] = HeadsInto(kv, kv.v, *args.v);
+  k.slot = v.slot = args.slot->row<const int32_t>(0);
+  k.scales = kv.k_scale;
+  v.scales = kv.v_scale;
+}
+
 RopeParams ParamsOf(const RopeArgs& args) {
   RW_CHECK(args.cs.rows() <= std::numeric_limits<int>::max(), "{} positions", args.cs.rows());
   RopeParams p{};
-  p.q = args.q.data;
-  p.k = args.k.data;
-  p.q_out = args.q_out.data;
-  p.kv = args.kv != nullptr ? *args.kv : AsCache(*args.k_out);
+  SetParts(args, p);
   p.pos = args.pos.row<const int32_t>(0);
   p.cs = args.cs.row<const float>(0);
-  p.q_stride = args.q.row_stride;
-  p.k_stride = args.k.row_stride;
-  p.q_out_stride = args.q_out.row_stride;
   p.cs_stride = args.cs.row_stride;
   p.n = static_cast<int>(args.pos.rows());
   p.positions = static_cast<int>(args.cs.rows());
-  p.q_heads = static_cast<int>(args.q.dims[1]);
-  p.k_heads = static_cast<int>(args.k.dims[1]);
   p.d = static_cast<int>(args.d);
-  p.rotated = static_cast<int>(args.rotated);
+  p.pairs = static_cast<int>(args.rotated) / 2;
   p.layout = args.layout;
-  if (args.kv != nullptr) {
-    p.v = args.v->data;
-    p.slot = args.slot->row<const int32_t>(0);
-    p.v_stride = args.v->row_stride;
-    p.v_heads = p.k_heads;
-  }
-  if (args.qw != nullptr) {
-    p.qw = args.qw->data;
-    p.kw = args.kw->data;
-    p.qw_dtype = args.qw->dtype;
-    p.kw_dtype = args.kw->dtype;
-    p.style = args.style;
-    p.eps = args.eps;
-  }
+  p.style = args.style;
+  p.eps = args.eps;
   return p;
 }
 
@@ -307,11 +346,13 @@ RopeParams ParamsOf(const RopeArgs& args) {
 template <class T>
 bool InOctets(const RopeArgs& args, const RopeParams& p) {
   const int pair = args.layout == RopeLayout::kHalf ? 2 * kOctet : kOctet;
-  if (p.d % kOctet != 0 || p.d > kMaxOctets * kOctet || p.rotated % pair != 0) return false;
+  if (p.d % kOctet != 0 || p.d > kMaxOctets * kOctet || 2 * p.pairs % pair != 0) return false;
+  if (p.n * HeadsOf(p) * LanesOf(p, true) > std::numeric_limits<int>::max()) return false;
   if (!HasOctets<T>(args.q) || !HasOctets<T>(args.k) || !HasOctets<T>(args.q_out)) return false;
   if (args.v != nullptr && !HasOctets<T>(*args.v)) return false;
-  if (!StartsPack(p.qw) || !StartsPack(p.kw)) return false;
-  return Packs<float, kPack<float>>(args.cs) && CacheHasOctets(p.kv);
+  if (args.qw != nullptr && !(StartsPack(args.qw->data) && StartsPack(args.kw->data))) return false;
+  return Packs<float, kPack<float>>(args.cs) &&
+         CacheHasOctets(args.kv != nullptr ? *args.kv : AsCache(*args.k_out));
 }
 
 template <class T, bool kNorms>

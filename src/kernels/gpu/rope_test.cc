@@ -261,6 +261,51 @@ TEST_F(GpuRope, FusedEqualsReferenceOnWholeNumbers) {
   }
 }
 
+// So many tokens that threads take two heads, the last of them none.
+TEST_F(GpuRope, TakesManyTokens) {
+  const Case cases[] = {{6000, 5, 1, 64, 64}, {4000, 5, 1, 96, 96}, {2400, 3, 3, 128, 64}};
+  for (const Case& c : cases) {
+    const bool fp8 = c.d != 96;
+    const Types t{
+        DType::kBF16, DType::kBF16, DType::kF32, {fp8 ? DType::kF8E4M3 : DType::kBF16, fp8}};
+    SCOPED_TRACE(Trace(c, t));
+    const Fused fused(c, t, Packed(c, DType::kBF16, 8));
+    ForEachForm([&](const Form& form) { fused.ExpectEqualsItsOps(form); });
+    fused.ExpectEqualsReference({"", "half", true, false, false});
+    fused.ExpectEqualsReference({"", "interleaved", true, true, true});
+  }
+}
+
+// Angles are loaded early, for the position that is seen then: here before the kernel in front has
+// written the true one. In a graph, where kernels follow each other closely, that one takes longer
+// than the launch.
+TEST_F(GpuRope, TurnsByPositionsOfTheKernelBefore) {
+  constexpr int64_t kTokens = 4, kPositions = 20, kWidth = 2000000;
+  const std::vector<int32_t> stale = {1, -1, 1 << 30, 4};
+  Tensor x(DType::kBF16, {kTokens, kWidth});
+  for (int64_t i = 0; i < kTokens; ++i) {
+    std::ranges::fill_n(x.view().row<uint16_t>(i), kWidth, uint16_t{0});
+    x.Set(i, 3 + 4 * i, 1);
+  }
+  const Tensor pos = Tensor::Ints(stale), cs = Angles(kPositions, 64, 4);
+  const Tensor q = Tensor(DType::kBF16, {kTokens, 2, 64}).Random(1);
+  const Tensor q_out(DType::kBF16, {kTokens, 2, 64}), k_out(DType::kBF16, {kTokens, 2, 64});
+  const Tensor q_ref(DType::kBF16, {kTokens, 2, 64}), k_ref(DType::kBF16, {kTokens, 2, 64});
+  const Attrs attrs{{"layout", std::string("half")}};
+  RunOp("rope", "reference", {q, q, Tensor::Ints({3, 7, 11, 15}), cs}, {q_ref, k_ref}, attrs);
+  testing::GpuRun run(
+      {{"argmax", "gpu", {x}, {pos}, {}}, {"rope", "gpu", {q, q, pos, cs}, {q_out, k_out}, attrs}});
+  run.Launch();
+  run.Download();
+  const testing::CapturedGraph graph(run);
+  std::ranges::copy(stale, pos.view().row<int32_t>(0));
+  run.Upload();
+  graph.Replay();
+  run.Download();
+  ExpectSame(q_out, q_ref);
+  ExpectSame(k_out, k_ref);
+}
+
 // Values are stored by their bits: of equal types, a NaN keeps its payload.
 TEST_F(GpuRope, ValuesKeepTheirBits) {
   const Tensor q = Tensor(DType::kBF16, {1, 1, 32}).Random(1), cs = Angles(1, 32);
