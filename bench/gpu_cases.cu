@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "gpu_cases.h"
 #include "kernels/kernel.h"
@@ -66,12 +67,11 @@ Work MakeLinear(Arena& arena, int64_t n, const Product& product, std::string_vie
   return Bind(op, std::move(in), std::move(out), {}, {}, provider);
 }
 
-constexpr Heads kAttention = {32, 8, 128};
-
 // `sequences` with `queries` new tokens each, the last of their `context` cached ones, whose pages
 // lie anywhere in the pool.
-Work MakeAttention(Arena& arena, int64_t sequences, int64_t queries, int64_t context) {
-  const auto [hq, hk, d] = kAttention;
+Work MakeAttention(Arena& arena, const Heads& heads, int64_t sequences, int64_t queries,
+                   int64_t context) {
+  const auto [hq, hk, d] = heads;
   const int64_t pages = context / kPageSize, pool = sequences * pages;
   const int64_t page = hk * kPageSize * d;
   const TensorView q = arena.Random(kType, {sequences * queries, hq, d});
@@ -85,21 +85,23 @@ Work MakeAttention(Arena& arena, int64_t sequences, int64_t queries, int64_t con
   const TensorView keys = arena.Random(kType, {pool, page});
   const TensorView values = arena.Random(kType, {pool, page});
   const KvLayerView kv{keys.data, values.data, kType, pool, hk, d, page, kPageSize * d, d};
-  const Attrs attrs{{"scale", 0.08838834764}, {"softcap", 0.0}, {"window", int64_t{0}}};
+  const double scale = 1 / std::sqrt(static_cast<double>(d));
+  const Attrs attrs{{"scale", scale}, {"softcap", 0.0}, {"window", int64_t{0}}};
   return Bind("attention", {q, qstart, len, table}, {y}, attrs, kv);
 }
 
-Case AttentionCase(std::string_view kind, int64_t sequences, int64_t queries, int64_t context) {
-  const auto [hq, hk, d] = kAttention;
+Case AttentionCase(std::string_view kind, const Heads& heads, int64_t sequences, int64_t queries,
+                   int64_t context) {
+  const auto [hq, hk, d] = heads;
   Case c{.group = "attention", .n = sequences, .variant = "gpu"};
-  c.shape = fmt::format("{} {}", kind, context);
+  c.shape = fmt::format("{} {}/{}x{} {}", kind, hq, hk, d, context);
   c.bytes = kSize * sequences * (2 * context * hk * d + 2 * queries * hq * d);
   // Query i of a sequence sees all positions but those of the queries after it.
   const int64_t seen = queries * context - queries * (queries - 1) / 2;
   c.flops = 4 * sequences * hq * d * seen;
   c.reads = queries == 1;
   c.bounds = {queries, context};
-  c.make = [=](Arena& arena) { return MakeAttention(arena, sequences, queries, context); };
+  c.make = [=](Arena& arena) { return MakeAttention(arena, heads, sequences, queries, context); };
   return c;
 }
 
@@ -188,12 +190,15 @@ void AddAttentionCases(bool quick, Cases& cases) {
   for (const int64_t context : {512, 4096, 16384}) {
     for (const int64_t sequences : {1, 8, 64}) {
       if (quick && sequences * context > 8 * 4096) continue;
-      cases.push_back(AttentionCase("decode", sequences, 1, context));
+      cases.push_back(AttentionCase("decode", {32, 8, 128}, sequences, 1, context));
     }
   }
-  for (const int64_t context : {512, 2048, 8192}) {
-    if (quick && context > 2048) continue;
-    cases.push_back(AttentionCase("prefill", 1, context, context));
+  for (const int64_t d : {64, 96, 128, 256}) {
+    for (const int64_t context : {512, 2048, 8192}) {
+      if (quick && context > 2048) continue;
+      cases.push_back(AttentionCase("prefill", {32, 8, d}, 1, context, context));
+    }
+    cases.push_back(AttentionCase("prefill", {32, 8, d}, 4, 2048, 2048));
   }
 }
 
