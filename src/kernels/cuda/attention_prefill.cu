@@ -4,46 +4,19 @@
 namespace rw::cuda {
 namespace {
 
-// A sequence's tiles begin at number FirstTile, which leaves one number for the part of a tile
-// before and after each.
-template <int kRows>
-__device__ __forceinline__ int64_t FirstTile(const AttentionParams& p, int64_t row, int sequence) {
-  return row * p.group / kRows + sequence;
-}
-// The task of tile number `index`, into shared memory; `rows` is 0 where there is none. All threads
-// take part.
-template <class P>
-__device__ __forceinline__ void FindTask(const AttentionParams& p, int64_t index, int kv_head,
-                                         typename P::Task& task) {
-  if (threadIdx.x == 0) task.rows = 0;
-  __syncthreads();
-  for (int s = threadIdx.x; s < p.sequences; s += kPrefillThreads) {
-    const int row = p.qstart[s];
-    const int count = p.qstart[s + 1] - row;
-    const int64_t tile = index - FirstTile<P::kRows>(p, row, s);
-    const int offset = p.len[s] - count;
-    if (count <= 1 || tile < 0 || tile * P::kRows >= int64_t{count} * p.group) continue;
-    if (offset < 0 || row + count > p.rows) continue;
-    task.kv_head = kv_head;  // from here on one thread at most
-    task.first_query = row;
-    task.first = static_cast<int>(tile) * P::kRows;
-    task.rows = count * p.group;
-    task.offset = offset;
-    task.begin = gpu::WindowBegin(p, task.Position(p, task.first));
-    task.end = task.Position(p, task.first + P::kRows - 1) + 1;
-    task.table = p.table + s * p.table_stride;
-  }
-  __syncthreads();
-}
-
 // Grid: kv heads; tiles of rows, the last first, since they have the most keys.
 template <class T, class C, int kD>
 __global__ void __launch_bounds__(kPrefillThreads) PrefillKernel(AttentionParams p) {
   using P = Prefill<T, C, kD>;
   extern __shared__ __align__(16) std::byte shared[];
   gpu::WaitForPrevious();
-  __shared__ typename P::Task task;  // registers are short
-  FindTask<P>(p, gridDim.y - 1 - blockIdx.y, static_cast<int>(blockIdx.x), task);
+  __shared__ PrefillTask task;  // registers are short
+  if (threadIdx.x < 32) {
+    const int tile = static_cast<int>(gridDim.y - 1 - blockIdx.y);
+    const PrefillTask found = FindTask(p, P::kRows, tile, static_cast<int>(blockIdx.x));
+    if (threadIdx.x == 0) task = found;
+  }
+  __syncthreads();
   if (task.rows == 0) return;
 
   const uint32_t queries = SharedAddress(shared);
@@ -93,8 +66,8 @@ template <class T, class C, int kD>
 void StartPrefill(const gpu::Queue& queue, const AttentionParams& p) {
   using P = Prefill<T, C, kD>;
   AllowShared<PrefillKernel<T, C, kD>>(P::kSharedBytes);
-  const int64_t tiles = int64_t{p.rows} * p.group / P::kRows + p.sequences;
-  const dim3 grid(static_cast<unsigned>(p.hq / p.group), static_cast<unsigned>(tiles));
+  const dim3 grid(static_cast<unsigned>(p.hq / p.group),
+                  static_cast<unsigned>(PrefillTiles(p, P::kRows)));
   gpu::Launch(queue, PrefillKernel<T, C, kD>, grid, kPrefillThreads, P::kSharedBytes, p);
 }
 

@@ -1,16 +1,15 @@
 // Prefill attention on tensor cores: sequences with several new queries.
 //
-// A block computes a tile of rows of one kv head: row r of a sequence is its new query r / group
-// and query head r % group of the kv head, so that a key is loaded once for all heads that use it.
-// It walks the keys in tiles at multiples of kKeys, the next tile on its way while one is computed,
-// and keeps for each row the maximum score, the sum of weights and the weighted sum of values. A
-// warp has kTiles tiles of 16 rows to itself. Where a row's numbers are added up depends on the
-// keys' positions only: a tile that a row does not attend to leaves its bits as they are.
+// A block computes a tile of rows (attention_task.cuh). It walks the keys in tiles at multiples of
+// kKeys, the next tile on its way while one is computed, and keeps for each row the maximum score,
+// the sum of weights and the weighted sum of values. A warp has kTiles tiles of 16 rows to itself.
+// Where a row's numbers are added up depends on the keys' positions only: a tile that a row does
+// not attend to leaves its bits as they are.
 // Weights are rounded to T before the product with the values, which adds half an ulp of T to each;
 // their sum is of the unrounded ones.
 #pragma once
 
-#include "kernels/cuda/attention_mma.cuh"
+#include "kernels/cuda/attention_task.cuh"
 
 namespace rw::cuda {
 
@@ -37,24 +36,7 @@ struct Prefill {
   static constexpr int kSharedBytes =
       kFp8 ? kRawAt + 2 * kKeys * kRawBytes : kTilesAt + 4 * kTileBytes;
 
-  // What the block computes: rows [first, first + kRows) of `rows`, positions [begin, end).
-  struct Task {
-    int kv_head;
-    int first_query;  // row of q of the sequence's first new query
-    int first, rows;
-    int offset;  // position of the sequence's first new query
-    int begin, end;
-    const int32_t* table;
-
-    __device__ int Position(const AttentionParams& p, int row) const {
-      return offset + min(row, rows - 1) / p.group;
-    }
-    // Element 0 of a row in q or y.
-    __device__ int64_t At(const AttentionParams& p, int64_t stride, int row) const {
-      return (first_query + row / p.group) * stride +
-             int64_t{kv_head * p.group + row % p.group} * p.d;
-    }
-  };
+  using Task = PrefillTask;
 
   __device__ static void CopyQueries(const AttentionParams& p, const Task& task, uint32_t to) {
     constexpr int kChunks = kD / 8;
