@@ -19,7 +19,9 @@ bool Accepts(const AttentionArgs& args) {
 bool RunAttentionMma(const gpu::Queue& queue, const AttentionArgs& args,
                      const gpu::AttentionParams& p) {
   if (!Accepts(args)) return false;
-  if (queue.bounds.max_query != 1) RunAttentionPrefill(queue, args, p);
+  if (queue.bounds.max_query != 1 && !RunAttentionHopper(queue, args, p)) {
+    RunAttentionPrefill(queue, args, p);
+  }
   RunAttentionDecode(queue, args, p);
   return true;
 }

@@ -1,4 +1,4 @@
-// attention on tensor cores (mma.sync): activations of 16 bits over a cache of the same type or
+// attention on tensor cores: activations of 16 bits over a cache of the same type or
 // f8e4m3, heads of up to 256.
 #pragma once
 
@@ -16,5 +16,9 @@ void RunAttentionDecode(const gpu::Queue& queue, const AttentionArgs& args,
                         const gpu::AttentionParams& p);
 void RunAttentionPrefill(const gpu::Queue& queue, const AttentionArgs& args,
                          const gpu::AttentionParams& p);
+// RunAttentionPrefill by the instructions of compute capability 9.0, for a cache of the
+// activations' type; false, and nothing started, where those are not there.
+bool RunAttentionHopper(const gpu::Queue& queue, const AttentionArgs& args,
+                        const gpu::AttentionParams& p);
 
 }  // namespace rw::cuda

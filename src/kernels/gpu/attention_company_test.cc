@@ -41,6 +41,14 @@ void ExpectEachAsAlone(const World& world, const std::vector<Part>& parts) {
   step.bounds.max_length = step.table.view().width() * kPageSize;
   world.AttendOnGpu(step, q, loose);
   EXPECT_TRUE(loose.Same(all)) << "larger bounds";
+  // Blocks that take one task after the other.
+  const Tensor few(dtype, world.QueryDims(parts));
+  GpuCall call = world.Call(step, q, few);
+  call.multiprocessors = 2;
+  GpuRun run(std::vector<GpuCall>{call});
+  run.Launch();
+  run.Download();
+  EXPECT_TRUE(few.Same(all)) << "a smaller device";
   int64_t first = 0;
   for (const Part& part : parts) {
     if (part.count == 0) continue;

@@ -203,6 +203,7 @@ struct GpuCall {
   Attrs attrs;
   const KvLayerView* kv = nullptr;
   StepBounds bounds;
+  int multiprocessors = 0;  // that the kernel is told of; 0: the device's
 
   const KernelRow* Row() const {
     std::vector<DType> in_types, out_types;
@@ -243,6 +244,7 @@ class GpuRun {
       if (rows_[i] == nullptr) continue;
       gpu::Queue queue = DeviceQueue();
       queue.bounds = calls_[i].bounds;
+      if (calls_[i].multiprocessors > 0) queue.multiprocessors = calls_[i].multiprocessors;
       const OnDevice& device = on_device_[i];
       const KvLayerView* kv = calls_[i].kv != nullptr ? &device.kv : nullptr;
       rows_[i]->run({device.in, device.out, kv, calls_[i].attrs, pool, &queue});
