@@ -74,6 +74,25 @@ def kernels(results, torch):
                   "one block a token, fused", "torch.compile", "of the copy roof"], rows)
 
 
+def attention(results):
+    cases = {(c["shape"], c["n"], c["variant"]): c for c in results["cases"]}
+    paged = {(c["shape"], c["n"]): c for c in results["cudnn_paged"]["cases"]
+             if c["page"] == 16 and str(c["queries"]) == c["shape"].split()[-1]}
+    rows = []
+    for shape, n, variant in cases:
+        if variant != "wgmma":
+            continue
+        heads, tokens = shape.split()[1:]
+        us = lambda v: " and ".join(f"{r['median_us']:.1f}" for r in cases[shape, n, v]["rounds"]) \
+            if (shape, n, v) in cases else "-"
+        ours = cases[shape, n, "wgmma"]
+        rows.append([heads, f"{n} x {tokens}", us("wgmma"), f"{ours['tflop_per_s']:.0f}",
+                     us("mma.sync"), us("torch cudnn"), us("torch flash"),
+                     f"{paged[shape, n]['median_us']:.1f}" if (shape, n) in paged else "-"])
+    return table(["heads q/kv x dim", "tokens", "wgmma, us", "TFLOP/s", "mma.sync", "torch, cuDNN",
+                  "torch, flash", "cuDNN, pages of 16"], rows)
+
+
 def page():
     measured = load("kernels.json")
     roofs = measured["roofs"]
@@ -111,6 +130,13 @@ products that is {prompt['median'] * 2 * 7.5e9 / 1e12:.0f} TFLOP/s.
 ## RoPE and KV write, operands not in the L2 cache
 
 {kernels(measured, load('torch_kernels.json'))}
+
+## Prefill attention, causal, operands not in the L2 cache
+
+{attention(load('attention.json'))}
+
+Ours and cuDNN's paged attention read the cache in pages of 16, torch reads contiguous keys and
+values. Two rounds of ours. What `attention.json` says of the last column holds: another session.
 
 All cases (norms, products, attention, argmax, hot cache): `kernels.json`, made by
 `gpu_bench --json`.
