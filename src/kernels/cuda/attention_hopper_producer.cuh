@@ -51,45 +51,43 @@ struct HopperProducer {
     }
   }
 
-  // One warp: takes tasks, the longest first, and brings what they need.
+  // One warp: takes tasks, the longest first, and brings what they need. It takes the next one when
+  // all of a task is on its way and no sooner, or a block with a long one would take a second while
+  // others have none.
   __device__ static void Produce(const AttentionParams& p, const CUtensorMap& k,
                                  const CUtensorMap& v, typename P::Shared& shared, uint32_t memory,
                                  int tiles) {
-    const int lane = threadIdx.x % 32;
     const int heads = p.hq / p.group;
     const int last = tiles * heads;
     int done = 0, tasks = 0;
-    int ticket = blockIdx.x;
-    while (true) {
-      PrefillTask task{};
-      int next = 0;
-      if (ticket < last) {
-        if (lane == 0) next = TakeTicket(p.counters, last);
-        task = FindTask(p, P::kRows, tiles - 1 - ticket / heads, ticket % heads);
-      }
-      if (ticket >= last || task.rows > 0) {
-        shared.tasks.WaitEmpty(tasks);
-        if (lane == 0) {
-          shared.task[tasks % P::kTasks] = task;
-          Arrive(shared.tasks.Full(tasks));
-        }
-        __syncwarp();
-        ++tasks;
-      }
-      if (ticket >= last) break;
-      if (task.rows > 0) {
-        CopyTiles(p, k, v, task, shared, memory, done);
-        done += typename P::Walk(task).tiles;
-      }
-      ticket = static_cast<int>(gridDim.x) + __shfl_sync(0xffffffffu, next, 0);
+    for (int ticket = blockIdx.x; ticket < last; ticket = TakeTicket(p.counters, last)) {
+      const PrefillTask task = FindTask(p, P::kRows, tiles - 1 - ticket / heads, ticket % heads);
+      if (task.rows == 0) continue;
+      Publish(shared, tasks++, task);
+      CopyTiles(p, k, v, task, shared, memory, done);
+      done += typename P::Walk(task).tiles;
     }
+    Publish(shared, tasks, {});
   }
-  // 0, 1, 2.. over all blocks; each of which takes them until one is `last` - gridDim.x or more.
-  // The counter ends where it began, at 0.
+
+  __device__ static void Publish(typename P::Shared& shared, int number, const PrefillTask& task) {
+    shared.tasks.WaitEmpty(number);
+    if (threadIdx.x % 32 == 0) {
+      shared.task[number % P::kTasks] = task;
+      Arrive(shared.tasks.Full(number));
+    }
+    __syncwarp();
+  }
+
+  // gridDim.x and on, over all blocks, each of which takes them until it gets one of `last` or
+  // more. So `last` of them are taken in all, and the last one leaves the counter at 0 again.
   __device__ static int TakeTicket(uint32_t* counter, int last) {
-    const int ticket = static_cast<int>(atomicAdd(counter, 1u));
-    if (ticket == last - 1) *counter = 0;
-    return ticket;
+    int taken = 0;
+    if (threadIdx.x % 32 == 0) {
+      taken = static_cast<int>(atomicAdd(counter, 1u));
+      if (taken == last - 1) *counter = 0;
+    }
+    return static_cast<int>(gridDim.x) + __shfl_sync(0xffffffffu, taken, 0);
   }
 };
 
