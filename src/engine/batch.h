@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "kernels/sampling.h"
+
 namespace rw {
 
 struct Batch {
@@ -15,6 +17,7 @@ struct Batch {
   std::vector<int32_t> lengths;      // [s] positions each sequence has after this step
   std::vector<int32_t> block_table;  // [s, p] pages of each sequence, padded with -1
   std::vector<int32_t> logit_rows;   // [r] rows whose logits are wanted
+  std::vector<SampleRule> rules;     // [r] or fewer: how to take a token from each; else greedily
   int64_t pages_per_row = 0;         // p
 
   Batch() { query_start.push_back(0); }

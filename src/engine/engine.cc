@@ -30,6 +30,11 @@ std::vector<float> FloatRow(const TensorView& logits, int64_t row) {
   return out;
 }
 
+// What the device does with the sequence's logits: nothing worth while if the host needs them.
+SampleRule RuleFor(Sampler& sampler) {
+  return sampler.params().needs_logits() ? SampleRule{} : sampler.NextRule();
+}
+
 }  // namespace
 
 std::string_view Name(FinishReason reason) {
@@ -88,6 +93,7 @@ Result<std::vector<StepOutput>> Engine::Step() {
     batch.Add(tokens.subspan(static_cast<size_t>(sequence->computed), static_cast<size_t>(count)),
               sequence->computed, model_.rope().RowOffset(sequence->limit), sequence->pages,
               /*wants_logits=*/count == sequence->pending());
+    if (count == sequence->pending()) batch.rules.push_back(RuleFor(sequence->sampler));
   }
   batch.Finish();
   RW_ASSIGN(const StepOutputs step, model_.Forward(batch, pool_));
@@ -103,10 +109,10 @@ Result<std::vector<StepOutput>> Engine::Step() {
   return outputs;
 }
 
-// The likeliest token is known without the logits leaving the device.
+// The device has taken the token already unless the host has to see the logits.
 Result<Sampled> Engine::SampleRow(Sampler& sampler, const StepOutputs& outputs, int64_t row) {
-  if (sampler.params().likeliest_only()) {
-    return Sampled{.token = outputs.likeliest[static_cast<size_t>(row)]};
+  if (!sampler.params().needs_logits()) {
+    return Sampled{.token = outputs.tokens[static_cast<size_t>(row)]};
   }
   TensorView view = outputs.logits;
   view.data += row * view.row_stride * static_cast<int64_t>(SizeOf(view.dtype));

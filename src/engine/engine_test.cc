@@ -9,6 +9,7 @@
 #include <map>
 #include <numeric>
 #include <random>
+#include <set>
 
 #include "kv/kv_cache.h"
 #include "model/checkpoint.h"
@@ -157,6 +158,43 @@ TEST(Engine, PreemptionChangesNothing) {
   EXPECT_EQ(generate(128, tight), expected);
   EXPECT_GT(tight, 0);
   for (const auto& [id, tokens] : expected) EXPECT_EQ(tokens.size(), 40u);
+}
+
+// Asked for logprobs, the host chooses from the logits; else the model's last op does.
+TEST(Engine, HostAndDeviceChooseTheSameTokens) {
+  const auto generate = [](DType dtype, std::string_view provider, int64_t logprobs,
+                           int64_t max_sequences) {
+    ThreadPool pool(2);
+    const ModelOptions options{.dtype = dtype,
+                               .max_model_len = 128,
+                               .max_sequences = max_sequences,
+                               .providers = {provider, "reference"}};
+    Engine engine(LoadGolden("llama", options), pool);
+    const SamplingParams kinds[] = {{.temperature = 0},
+                                    {.temperature = 1.3},
+                                    {.temperature = 2, .top_k = 20},
+                                    {.temperature = 1.5, .top_p = 0.8},
+                                    {.temperature = 3, .min_p = 0.2},
+                                    {.temperature = 2, .top_k = 50, .top_p = 0.9, .min_p = 0.01}};
+    std::mt19937 random(9);
+    for (SamplingParams sampling : kinds) {
+      sampling.seed = 7;
+      sampling.max_tokens = 30;
+      sampling.ignore_eos = true;
+      sampling.logprobs = logprobs;
+      EXPECT_TRUE(engine.Submit({RandomTokens(random, 12), sampling}));
+    }
+    return Drain(engine);
+  };
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    const auto expected = generate(dtype, "simd", 0, 64);
+    ASSERT_EQ(expected.size(), 6u);
+    EXPECT_EQ(generate(dtype, "simd", 1, 64), expected);
+    EXPECT_EQ(generate(dtype, "simd", 0, 1), expected);  // each alone
+    const std::set<int32_t> sampled(expected.at(1).begin(), expected.at(1).end());
+    EXPECT_GT(sampled.size(), 5u);
+  }
+  EXPECT_EQ(generate(DType::kF32, "reference", 0, 64), generate(DType::kF32, "reference", 1, 64));
 }
 
 TEST(Engine, RefusesWhatItCannotServe) {

@@ -112,7 +112,7 @@ Status ModelRunner::ReserveInputs() {
   RW_ASSIGN(inputs_, StepInputs::Create(options_.device,
                                         {options_.max_batch_tokens, options_.max_sequences, rows},
                                         options_.max_model_len));
-  RW_ASSIGN(likeliest_, device().ReserveHost(rows * static_cast<int64_t>(sizeof(int32_t))));
+  RW_ASSIGN(tokens_, device().ReserveHost(rows * static_cast<int64_t>(sizeof(int32_t))));
   if (device().kind() == Device::kCpu) return {};
   RW_ASSIGN(rope_memory_, device().Reserve(rope_.rows() * rope_.rotary_dim() *
                                                static_cast<int64_t>(sizeof(float)),
@@ -220,15 +220,15 @@ Result<StepOutputs> ModelRunner::Forward(const Batch& batch, ThreadPool& pool) {
     runner.Queue(frame, 0, static_cast<int>(runner.executable().steps.size()), pool);
   }
   std::vector<TensorView> outputs = runner.Outputs(frame);
-  auto* likeliest = reinterpret_cast<int32_t*>(likeliest_.data);
-  device().QueueDownload(likeliest_.data, outputs[1].data,
+  auto* tokens = reinterpret_cast<int32_t*>(tokens_.data);
+  device().QueueDownload(tokens_.data, outputs[1].data,
                          rows * static_cast<int64_t>(sizeof(int32_t)));
   RW_TRY(device().Finish());
   // Without what is padding.
   outputs[0].dims[0] = rows;
   for (size_t i = 2; i < outputs.size(); ++i) outputs[i].dims[0] = batch.num_tokens();
   return StepOutputs{
-      {likeliest, static_cast<size_t>(rows)}, outputs[0], {outputs.begin() + 2, outputs.end()}};
+      {tokens, static_cast<size_t>(rows)}, outputs[0], {outputs.begin() + 2, outputs.end()}};
 }
 
 Result<TensorView> ModelRunner::ToHost(const TensorView& view) {

@@ -51,8 +51,8 @@ CompileRequest RequestFor(const ModelConfig& config, const ModelOptions& options
 
 // What a step gives; valid until the next.
 struct StepOutputs {
-  // The likeliest token of each row asked for, the lowest of equals; -1: no finite logit.
-  std::span<const int32_t> likeliest;
+  // What the batch's rules take from each row asked for; -1: no finite logit.
+  std::span<const int32_t> tokens;
   // In the device's memory, of the activations' dtype: the logits [rows asked for, vocab], and the
   // hidden states if they were asked for. ToHost brings them.
   TensorView logits;
@@ -116,7 +116,7 @@ class ModelRunner {
   DeviceMemory rope_memory_;  // the device's copy of the table; none on the CPU
   int64_t rope_filled_ = 0;   // positions that are there
   StepInputs inputs_;
-  DeviceMemory likeliest_;  // of the host
+  DeviceMemory tokens_;  // of the host: what was sampled
   DeviceMemory kv_memory_;
   std::vector<KvLayerView> kv_;
   int64_t kv_pages_ = 0;

@@ -16,16 +16,6 @@ bool Likelier(const Candidate& a, const Candidate& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
 }
 
-int32_t Argmax(std::span<const float> logits) {
-  int32_t best = -1;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    if (std::isfinite(logits[i]) && (best < 0 || logits[i] > logits[static_cast<size_t>(best)])) {
-      best = static_cast<int32_t>(i);
-    }
-  }
-  return best;
-}
-
 // log(sum(exp(logits))), for turning logits into logprobs.
 double LogSumExp(std::span<const float> logits, float max) {
   double sum = 0;
@@ -43,43 +33,6 @@ std::vector<TokenLogprob> TopLogprobs(std::span<const float> logits, double norm
     top.push_back({all[i].token, static_cast<float>(all[i].logit - norm)});
   }
   return top;
-}
-
-double Weight(const Candidate& candidate) { return std::exp(static_cast<double>(candidate.logit)); }
-
-// Logits relative to the best, over the temperature, without those that min-p rules out.
-std::vector<Candidate> Scaled(std::span<const float> logits, float best,
-                              const SamplingParams& params) {
-  const double lowest =
-      params.min_p > 0 ? std::log(params.min_p) : -std::numeric_limits<double>::infinity();
-  std::vector<Candidate> kept;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const double relative = (static_cast<double>(logits[i]) - best) / params.temperature;
-    if (relative >= lowest) kept.push_back({static_cast<int32_t>(i), static_cast<float>(relative)});
-  }
-  return kept;
-}
-
-void KeepTopK(std::vector<Candidate>& kept, size_t k) {
-  if (k == 0 || k >= kept.size()) return;
-  std::partial_sort(kept.begin(), kept.begin() + static_cast<int64_t>(k), kept.end(), Likelier);
-  kept.resize(k);
-}
-
-// Keeps the likeliest whose mass reaches p of the whole, the one that crosses it included.
-void KeepTopP(std::vector<Candidate>& kept, double p) {
-  double left = 0;
-  for (const Candidate& candidate : kept) left += Weight(candidate);
-  left *= p;
-  const auto less = [](const Candidate& a, const Candidate& b) { return Likelier(b, a); };
-  std::make_heap(kept.begin(), kept.end(), less);
-  auto end = kept.end();
-  while (end != kept.begin() && left > 0) {
-    std::pop_heap(kept.begin(), end, less);
-    left -= Weight(*--end);
-  }
-  kept.erase(kept.begin(), end);
-  std::reverse(kept.begin(), kept.end());
 }
 
 }  // namespace
@@ -137,21 +90,15 @@ void Sampler::ApplyPenalties(std::span<float> logits) const {
   }
 }
 
-int32_t Sampler::Draw(std::span<const float> logits) {
-  const int32_t best = Argmax(logits);
-  if (best < 0 || params_.temperature == 0) return best;
-  std::vector<Candidate> kept = Scaled(logits, logits[static_cast<size_t>(best)], params_);
-  KeepTopK(kept, static_cast<size_t>(params_.top_k));
-  if (params_.top_p < 1) KeepTopP(kept, params_.top_p);
-  double sum = 0;
-  for (const Candidate& candidate : kept) sum += Weight(candidate);
-  // 53 random bits make a uniform number in [0, 1), the same on every platform, unlike std's.
-  double left = static_cast<double>(random_() >> 11) * 0x1p-53 * sum;
-  for (const Candidate& candidate : kept) {
-    left -= Weight(candidate);
-    if (left < 0) return candidate.token;
-  }
-  return kept.back().token;  // only rounding leads here
+// 32 random bits for each token, whatever the temperature, the same on every platform unlike std's
+// distributions.
+SampleRule Sampler::NextRule() {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  return {.temperature = static_cast<float>(params_.temperature),
+          .top_p = static_cast<float>(params_.top_p),
+          .min_p = static_cast<float>(params_.min_p),
+          .top_k = static_cast<int32_t>(std::min(params_.top_k, kMost)),
+          .draw = static_cast<uint32_t>(random_() >> 32)};
 }
 
 Sampled Sampler::Sample(std::span<float> logits) {
@@ -160,11 +107,11 @@ Sampled Sampler::Sample(std::span<float> logits) {
   std::vector<float> raw;
   if (params_.logprobs > 0) {
     raw.assign(logits.begin(), logits.end());
-    const int32_t best = Argmax(raw);
+    const int32_t best = Likeliest(raw);
     if (best >= 0) norm = LogSumExp(raw, raw[static_cast<size_t>(best)]);
   }
   ApplyPenalties(logits);
-  sampled.token = Draw(logits);
+  sampled.token = SampleToken(logits, NextRule());
   if (sampled.token < 0) return sampled;
   if (params_.logprobs > 0) {
     sampled.logprob = static_cast<float>(raw[static_cast<size_t>(sampled.token)] - norm);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "kernels/sampling.h"
 
 namespace rw {
 
@@ -29,10 +30,10 @@ struct SamplingParams {
   int64_t max_tokens = 0;          // 0: as many as fit
   bool ignore_eos = false;
 
-  // Nothing asks for more than the likeliest token of the logits as they are.
-  bool likeliest_only() const {
-    return temperature == 0 && repetition_penalty == 1 && presence_penalty == 0 &&
-           frequency_penalty == 0 && logprobs == 0;
+  // Whether the host has to see the logits: to change them, or to report them.
+  bool needs_logits() const {
+    return repetition_penalty != 1 || presence_penalty != 0 || frequency_penalty != 0 ||
+           logprobs > 0;
   }
 };
 
@@ -51,20 +52,23 @@ struct Sampled {
 };
 
 // The state of one sequence's sampling: depends on nothing but its own tokens and seed, so a
-// sequence samples the same alone and in a batch.
+// sequence samples the same alone and in a batch. Each of its tokens comes either from NextRule,
+// for the op `sample` where the logits are, or from Sample; both choose the same
+// (kernels/sampling.h).
 class Sampler {
  public:
   Sampler(SamplingParams params, std::span<const int32_t> prompt);
 
-  // `logits` is used as scratch. The order is that of vLLM: penalties, temperature, min-p, top-k,
-  // top-p. Ties go to the lower token id.
+  // How the next token is chosen from its logits as they are; not if needs_logits.
+  SampleRule NextRule();
+  // Chooses here. `logits` is used as scratch. The order is that of vLLM: penalties, temperature,
+  // min-p, top-k, top-p. Ties go to the lower token id.
   Sampled Sample(std::span<float> logits);
 
   const SamplingParams& params() const { return params_; }
 
  private:
   void ApplyPenalties(std::span<float> logits) const;
-  int32_t Draw(std::span<const float> logits);
 
   SamplingParams params_;
   std::mt19937_64 random_;

@@ -15,7 +15,7 @@ constexpr int64_t kWord = sizeof(int32_t);
 // Where each list but the table begins, in words from the end of the table, and where the last
 // ends. 16-byte aligned.
 struct Layout {
-  int64_t tokens, positions, slots, query_start, lengths, logit_rows, end;
+  int64_t tokens, positions, slots, query_start, lengths, logit_rows, how, pick, end;
 };
 Layout LayoutOf(const StepShape& shape) {
   Layout layout{};
@@ -30,6 +30,8 @@ Layout LayoutOf(const StepShape& shape) {
   place(layout.query_start, shape.sequences + 1);
   place(layout.lengths, shape.sequences);
   place(layout.logit_rows, shape.rows);
+  place(layout.how, shape.rows * kHowWidth);
+  place(layout.pick, shape.rows * kPickWidth);
   layout.end = at;
   return layout;
 }
@@ -71,6 +73,13 @@ void StepInputs::Put(const Batch& batch, const StepShape& shape) {
   put(layout.query_start, batch.query_start, shape.sequences + 1, batch.query_start.back());
   put(layout.lengths, batch.lengths, shape.sequences, 0);
   put(layout.logit_rows, batch.logit_rows, shape.rows, 0);
+  RW_CHECK(static_cast<int64_t>(batch.rules.size()) <= shape.rows);
+  auto* how = reinterpret_cast<float*>(words + layout.how);
+  for (int64_t row = 0; row < shape.rows; ++row) {
+    const auto at = static_cast<size_t>(row);
+    WriteRule(at < batch.rules.size() ? batch.rules[at] : SampleRule{}, how + row * kHowWidth,
+              words + layout.pick + row * kPickWidth);
+  }
   const int64_t bytes = layout.end * kWord;
   device_->QueueUpload(memory_.data + table, host_.data + table, {1, bytes, bytes, bytes});
 }
@@ -99,6 +108,10 @@ void StepInputs::PutTable(const Batch& batch) {
 std::vector<TensorView> StepInputs::Views(const StepShape& shape) const {
   const Layout layout = LayoutOf(shape);
   const int64_t table = limits_.sequences * pages_per_row_ * kWord;
+  const auto rows = [&](int64_t begin, DType dtype, int64_t count, int64_t width) {
+    return TensorView::Contiguous(memory_.data + table + begin * kWord, dtype,
+                                  std::array{count, width});
+  };
   const auto view = [&](int64_t begin, int64_t count) {
     return TensorView::Contiguous(memory_.data + table + begin * kWord, DType::kI32,
                                   std::array{count});
@@ -110,7 +123,9 @@ std::vector<TensorView> StepInputs::Views(const StepShape& shape) const {
           view(layout.lengths, shape.sequences),
           TensorView::Contiguous(memory_.data, DType::kI32,
                                  std::array{shape.sequences, pages_per_row_}),
-          view(layout.logit_rows, shape.rows)};
+          view(layout.logit_rows, shape.rows),
+          rows(layout.how, DType::kF32, shape.rows, kHowWidth),
+          rows(layout.pick, DType::kI32, shape.rows, kPickWidth)};
 }
 
 }  // namespace rw

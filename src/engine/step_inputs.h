@@ -1,4 +1,4 @@
-// The integers of a step, from a Batch to the device's memory, in places that stay the same from
+// The numbers of a step, from a Batch to the device's memory, in places that stay the same from
 // step to step so that recorded work finds them.
 #pragma once
 
@@ -14,7 +14,8 @@
 
 namespace rw {
 
-// How large a step is, padding included: padding tokens have slot -1, padding sequences no tokens.
+// How large a step is, padding included: padding tokens have slot -1, padding sequences no tokens,
+// padding rows of logits are greedy.
 struct StepShape {
   int64_t tokens;
   int64_t sequences;
@@ -33,8 +34,8 @@ class StepInputs {
   // Lays the batch out in `shape` and queues its way to the device. The step before must be done.
   void Put(const Batch& batch, const StepShape& shape);
 
-  // tokens, positions, slots, query_start, lengths, block_table, logit_rows: the first inputs of an
-  // imported model, in its order, in the device's memory.
+  // tokens, positions, slots, query_start, lengths, block_table, logit_rows, how, pick: the first
+  // inputs of an imported model, in its order, in the device's memory.
   std::vector<TensorView> Views(const StepShape& shape) const;
 
  private:

@@ -35,7 +35,7 @@ TEST_F(StepInputsTest, PaddingHasNoSlotsAndNoTokens) {
   const StepShape shape{8, 4, 2};
   inputs_.Put(TwoSequences(), shape);
   const std::vector<TensorView> views = inputs_.Views(shape);
-  ASSERT_EQ(views.size(), 7u);
+  ASSERT_EQ(views.size(), 9u);
   EXPECT_THAT(Ints(views[0]), ElementsAre(5, 6, 7, 9, 0, 0, 0, 0));
   EXPECT_THAT(Ints(views[1]), ElementsAre(0, 1, 2, 17, 0, 0, 0, 0));
   EXPECT_THAT(Ints(views[2]), ElementsAre(64, 65, 66, 129, -1, -1, -1, -1));
@@ -46,6 +46,27 @@ TEST_F(StepInputsTest, PaddingHasNoSlotsAndNoTokens) {
   EXPECT_EQ(views[5].row<int32_t>(1)[0], 2);
   EXPECT_EQ(views[5].row<int32_t>(1)[1], 8);
   EXPECT_THAT(Ints(views[6]), ElementsAre(3, 0));
+}
+
+TEST_F(StepInputsTest, RowsWithoutARuleAreGreedy) {
+  Batch batch = TwoSequences();
+  batch.rules = {
+      {.temperature = 0.5f, .top_p = 0.25f, .min_p = 0.125f, .top_k = 7, .draw = 0xfffffffeu}};
+  const StepShape shape{8, 4, 3};
+  for (const float temperature : {0.5f, 2.0f}) {  // nothing stays of the batch before
+    batch.rules[0].temperature = temperature;
+    inputs_.Put(batch, shape);
+    const TensorView how = inputs_.Views(shape)[7], pick = inputs_.Views(shape)[8];
+    ASSERT_EQ(how.dtype, DType::kF32);
+    EXPECT_THAT(std::span(how.row<const float>(0), 3), ElementsAre(temperature, 0.25f, 0.125f));
+    EXPECT_THAT(Ints(pick), ElementsAre(7, -2, 0, 0, 0, 0));
+    for (const int64_t row : {1, 2}) {
+      EXPECT_TRUE(ReadRule(how.row<const float>(row), pick.row<const int32_t>(row)).greedy());
+    }
+    batch.rules.push_back({.temperature = 9});
+    inputs_.Put(batch, shape);
+    batch.rules.pop_back();
+  }
 }
 
 TEST_F(StepInputsTest, PlacesDependOnTheShapeAlone) {

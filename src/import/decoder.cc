@@ -57,6 +57,8 @@ class DecoderBuilder {
     lengths_ = index("lengths", {"s"});
     block_table_ = index("block_table", {"s", "p"});
     logit_rows_ = index("logit_rows", {"r"});
+    how_ = graph_.AddInput("how", Type::Tensor(DType::kF32, {"r", 3}));
+    pick_ = index("pick", {"r", 2});
     rope_ = graph_.AddInput("rope", Type::Tensor(DType::kF32, {"m", config_.rope.rotary_dim}));
     for (int64_t i = 0; i < config_.num_layers; ++i) {
       kv_.push_back(
@@ -266,8 +268,8 @@ class DecoderBuilder {
           y, Call(ops::kSoftcap, {y}, "head.capped", {{"cap", *config_.final_logit_softcapping}}));
     }
     graph_.AddOutput(y);
-    RW_ASSIGN(const ValueId likeliest, Call(ops::kArgmax, {y}, "likeliest"));
-    graph_.AddOutput(likeliest);
+    RW_ASSIGN(const ValueId sampled, Call(ops::kSample, {y, how_, pick_}, "sampled"));
+    graph_.AddOutput(sampled);
     return {};
   }
 
@@ -278,7 +280,7 @@ class DecoderBuilder {
   Graph graph_;
   int layer_ = kNoLayer;  // being built
   ValueId tokens_{}, positions_{}, slots_{}, query_start_{}, lengths_{}, block_table_{},
-      logit_rows_{}, rope_{}, embedding_{};
+      logit_rows_{}, how_{}, pick_{}, rope_{}, embedding_{};
   std::vector<ValueId> kv_;
   std::vector<ValueId> hidden_;
 };

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "kernels/dispatch.h"
+#include "kernels/sampling.h"
 
 namespace rw {
 namespace {
@@ -125,10 +126,14 @@ GatherRowsArgs ReadGatherRows(const KernelCall& call) {
   return args;
 }
 
-ArgmaxArgs ReadArgmax(const KernelCall& call) {
-  CheckCounts(call, 1, 1);
-  const ArgmaxArgs args{call.in[0], call.out[0]};
-  CheckRank(args.x, 2);
+SampleArgs ReadSample(const KernelCall& call) {
+  CheckCounts(call, 3, 1);
+  const SampleArgs args{call.in[0], call.in[1], call.in[2], call.out[0]};
+  for (const TensorView* view : {&args.x, &args.how, &args.pick}) {
+    CheckRank(*view, 2);
+    RW_CHECK(view->rows() == args.x.rows(), "{} rows beside {}", view->rows(), args.x.rows());
+  }
+  RW_CHECK(args.how.width() == kHowWidth && args.pick.width() == kPickWidth);
   CheckRank(args.y, 1);
   RW_CHECK(args.x.rows() == args.y.rows(), "{} rows to {} numbers", args.x.rows(), args.y.rows());
   RW_CHECK(args.x.width() <= std::numeric_limits<int32_t>::max(), "rows of {}", args.x.width());
@@ -302,7 +307,9 @@ bool AcceptsUnary(const KernelTypes& types, const Attrs&) { return Matches(types
 bool AcceptsBinary(const KernelTypes& types, const Attrs&) { return Matches(types, "TT", "T"); }
 bool AcceptsEmbed(const KernelTypes& types, const Attrs&) { return Matches(types, "IF", "T"); }
 bool AcceptsGatherRows(const KernelTypes& types, const Attrs&) { return Matches(types, "TI", "T"); }
-bool AcceptsArgmax(const KernelTypes& types, const Attrs&) { return Matches(types, "T", "I"); }
+bool AcceptsSample(const KernelTypes& types, const Attrs&) {
+  return Matches(types, "TFI", "I") && types.in[1] == DType::kF32;
+}
 bool AcceptsKvWrite(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TTI", "") && IsCacheType(types.kv);
 }

@@ -25,8 +25,8 @@ struct EmbedArgs {  // (ids i32[n], w W[v,h]) -> T[n,h]
 struct GatherRowsArgs {  // (x T[n,h], rows i32[r]) -> T[r,h]
   TensorView x, rows, y;
 };
-struct ArgmaxArgs {  // x T[r,v] -> i32[r]
-  TensorView x, y;
+struct SampleArgs {  // (x T[r,v], how f32[r,3], pick i32[r,2]) -> i32[r]
+  TensorView x, how, pick, y;
 };
 struct KvWriteArgs {  // (k T[n,hk,d], v T[n,hk,d], slot i32[n]), kv
   TensorView k, v, slot;
@@ -109,7 +109,7 @@ UnaryArgs ReadUnary(const KernelCall& call);
 BinaryArgs ReadBinary(const KernelCall& call);
 EmbedArgs ReadEmbed(const KernelCall& call);
 GatherRowsArgs ReadGatherRows(const KernelCall& call);
-ArgmaxArgs ReadArgmax(const KernelCall& call);
+SampleArgs ReadSample(const KernelCall& call);
 KvWriteArgs ReadKvWrite(const KernelCall& call);
 NormArgs ReadNorm(const KernelCall& call);  // rms_norm and add_rms_norm
 // linear, linear2 and linear3: one of each result, all of the same x.
@@ -126,7 +126,7 @@ bool AcceptsUnary(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsBinary(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsEmbed(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsGatherRows(const KernelTypes& types, const Attrs& attrs);
-bool AcceptsArgmax(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsSample(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsKvWrite(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsNorm(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsAddNorm(const KernelTypes& types, const Attrs& attrs);

@@ -20,8 +20,9 @@ std::span<const KernelRow> KernelTable() {
                reference::RowOpRows(), reference::NormRows(), reference::LinearRows(),
                reference::RopeRows(), reference::AttentionRows(),
 #if defined(RW_CUDA)
-               cuda::LinearRows(), gpu::ElementwiseRows(), gpu::RowOpRows(), gpu::NormRows(),
-               gpu::LinearRows(), gpu::FusedLinearRows(), gpu::RopeRows(), gpu::AttentionRows(),
+               cuda::LinearRows(), gpu::ElementwiseRows(), gpu::RowOpRows(), gpu::SampleRows(),
+               gpu::NormRows(), gpu::LinearRows(), gpu::FusedLinearRows(), gpu::RopeRows(),
+               gpu::AttentionRows(),
 #endif
          }) {
       rows.insert(rows.end(), family.begin(), family.end());

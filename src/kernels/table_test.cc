@@ -12,11 +12,11 @@ TEST(KernelTable, EveryOpHasOneReferenceRow) {
     if (row.provider == "reference") reference.insert(row.op);
   }
   EXPECT_THAT(reference,
-              ::testing::ElementsAre(
-                  "add", "add_rms_norm", "argmax", "attention", "embed", "gather_rows", "gelu",
-                  "gelu_mul", "gelu_tanh", "gelu_tanh_mul", "kv_write", "linear", "linear2",
-                  "linear3", "mul", "qk_norm_rope", "qk_norm_rope_kv_write", "rms_norm", "rope",
-                  "rope_kv_write", "scale", "silu", "silu_mul", "softcap"));
+              ::testing::ElementsAre("add", "add_rms_norm", "attention", "embed", "gather_rows",
+                                     "gelu", "gelu_mul", "gelu_tanh", "gelu_tanh_mul", "kv_write",
+                                     "linear", "linear2", "linear3", "mul", "qk_norm_rope",
+                                     "qk_norm_rope_kv_write", "rms_norm", "rope", "rope_kv_write",
+                                     "sample", "scale", "silu", "silu_mul", "softcap"));
 }
 
 // Products with more in the same call state their meaning as a composition (src/ops/linear.cc).
@@ -61,9 +61,10 @@ TEST(FindKernel, HoldsTypesAgainstTheSignature) {
   EXPECT_FALSE(accepts("linear", {bf16}, {bf16}));
   EXPECT_TRUE(accepts("embed", {i32, bf16}, {f32}));
   EXPECT_FALSE(accepts("embed", {f32, bf16}, {f32}));
-  EXPECT_TRUE(accepts("argmax", {bf16}, {i32}));
-  EXPECT_FALSE(accepts("argmax", {i32}, {i32}));
-  EXPECT_FALSE(accepts("argmax", {f32}, {f32}));
+  EXPECT_TRUE(accepts("sample", {bf16, f32, i32}, {i32}));
+  EXPECT_FALSE(accepts("sample", {i32, f32, i32}, {i32}));
+  EXPECT_FALSE(accepts("sample", {bf16, bf16, i32}, {i32}));
+  EXPECT_FALSE(accepts("sample", {f32, f32, i32}, {f32}));
   EXPECT_TRUE(accepts("rope", {bf16, bf16, i32, f32}, {bf16, bf16}));
   EXPECT_FALSE(accepts("rope", {bf16, bf16, i32, bf16}, {bf16, bf16}));
   EXPECT_TRUE(accepts("kv_write", {bf16, bf16, i32}, {}));

@@ -8,7 +8,7 @@ namespace {
 constexpr std::array kAll = {
     &kEmbed,
     &kGatherRows,
-    &kArgmax,
+    &kSample,
     &kScale,
     &kAdd,
     &kMul,

@@ -13,7 +13,7 @@
 namespace rw::ops {
 
 // Embedding and rows.
-extern const OpDef kEmbed, kGatherRows, kArgmax;
+extern const OpDef kEmbed, kGatherRows, kSample;
 // One row in, one row out.
 extern const OpDef kScale, kAdd, kMul, kSilu, kGelu, kGeluTanh, kSoftcap, kRmsNorm;
 // Products.

@@ -83,15 +83,19 @@ TEST(GraphText, RefusesWhatTheSignaturesForbid) {
               HasSubstr("stands for two"));
 }
 
-TEST(GraphText, ReadsAnF8CacheAndArgmax) {
-  std::string text = With("output %y", "%best = argmax(%y): i32[n]\noutput %best");
+TEST(GraphText, ReadsAnF8CacheAndSample) {
+  std::string text = With("output %y", "%token = sample(%y, %how, %pick): i32[n]\noutput %token");
+  text.replace(text.find("weight"), 0, "input %how: f32[n,3]\ninput %pick: i32[n,2]\n");
   for (size_t at; (at = text.find("kv<bf16>")) != text.npos;) text.replace(at, 8, "kv<f8e4m3>");
   const auto graph = ParseGraph(text, &ops::Find);
   ASSERT_TRUE(graph) << graph.error().message;
   EXPECT_EQ(Print(*graph), text);
   EXPECT_TRUE(Verify(*graph));
-  EXPECT_THAT(ErrorOf(With("output %y", "%best = argmax(%q1): i32[n]\noutput %best")),
-              HasSubstr("argmax: operand x"));
+  const auto replaced = [&](std::string_view from, std::string_view to) {
+    return std::string(text).replace(text.find(from), from.size(), to);
+  };
+  EXPECT_THAT(ErrorOf(replaced("sample(%y", "sample(%q1")), HasSubstr("sample: operand x"));
+  EXPECT_THAT(ErrorOf(replaced("how: f32[n,3]", "how: f32[n,4]")), HasSubstr("operand how"));
 }
 
 TEST(GraphText, ACacheIsReadOnlyInItsNewestState) {

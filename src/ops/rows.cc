@@ -1,4 +1,4 @@
-// Ops that work row by row: embedding, gathering, argmax, elementwise, norm.
+// Ops that work row by row: embedding, gathering, sampling, elementwise, norm.
 #include "ops/ops.h"
 
 namespace rw::ops {
@@ -30,10 +30,14 @@ const OpDef kGatherRows = {
     .rows_read = [](int index, const DimNumber& dim) { return ReadsRowsOf<0>(index, dim, "r"); },
 };
 
-const OpDef kArgmax = {
-    .name = "argmax",
-    .signature = "(x: T[r,v]) -> (y: i32[r])",
-    .summary = "Where the largest finite number of each row is, the first of equals; -1: nowhere.",
+// What it means to the bit stands in kernels/sampling.h.
+const OpDef kSample = {
+    .name = "sample",
+    .signature = "(x: T[r,v], how: f32[r,3], pick: i32[r,2]) -> (y: i32[r])",
+    .summary =
+        "A token of each row of logits by temperature, top_p, min_p (how), top_k and a uniform "
+        "draw of 32 bits (pick). Temperature 0: the largest finite number, the first of "
+        "equals; -1: there is none.",
 };
 
 const OpDef kScale = {

@@ -1,4 +1,4 @@
-// embed, gather_rows, kv_write: bits move unharmed, and only where they should; argmax.
+// embed, gather_rows, kv_write: bits move unharmed, and only where they should.
 #include "kernels/cpu/testing.h"
 
 namespace rw {
@@ -59,54 +59,6 @@ TEST(Embed, ConvertsEveryNumber) {
           ASSERT_EQ(std::isnan(narrow.At(0, i)), std::isnan(narrow_ref.At(0, i))) << i;
           ASSERT_EQ(std::signbit(narrow.At(0, i)), std::signbit(narrow_ref.At(0, i)));
         }
-      }
-    }
-  });
-}
-
-struct ArgmaxCase {
-  std::vector<float> row;
-  int32_t index;
-};
-
-TEST(Argmax, IsTheFirstLargestFiniteNumber) {
-  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
-  const ArgmaxCase cases[] = {
-      {{-3, -1, -2}, 1}, {{2, 7, 7, 7}, 1},    {{nan, -5, nan}, 1},   {{inf, 1, 2, -inf}, 2},
-      {{nan, inf}, -1},  {{-0.0f, 0.0f}, 0},   {{-1e30f}, 0},         {{-inf, -inf, -inf}, -1},
-      {{0, 0, 0, 0}, 0}, {{-inf, nan, -9}, 2}, {{nan, nan, nan}, -1},
-  };
-  testing::ForEachProvider([&](std::string_view provider) {
-    for (const DType dtype : testing::kFloatTypes) {
-      for (const ArgmaxCase& c : cases) {
-        Tensor x(dtype, {1, static_cast<int64_t>(c.row.size())});
-        for (size_t i = 0; i < c.row.size(); ++i) x.Set(0, static_cast<int64_t>(i), c.row[i]);
-        if (dtype == DType::kF16 && c.row[0] == -1e30f) continue;  // infinite there
-        const Tensor y(DType::kI32, {1});
-        RunOp("argmax", provider, {x}, {y});
-        EXPECT_EQ(*y.view().row<int32_t>(0), c.index) << ::testing::PrintToString(c.row);
-      }
-    }
-  });
-}
-
-// The largest at every place, twice more behind it, in rows around whole vectors.
-TEST(Argmax, FindsEveryPlace) {
-  testing::ForEachProvider([](std::string_view provider) {
-    for (const DType dtype : testing::kFloatTypes) {
-      for (const int64_t v : {1, 4, 15, 16, 17, 64, 100, 131, 3000}) {
-        const int64_t rows = std::min<int64_t>(v, 131);
-        Tensor x = Tensor(dtype, {rows, v}, 3).Random(7, 2);
-        for (int64_t r = 0; r < rows; ++r) {
-          const int64_t first = (r * (v / rows) + 1) % v;
-          for (const int64_t i : {first, (first + v) / 2, v - 1}) x.Set(r, i, 2.5f);
-        }
-        const Tensor y(DType::kI32, {rows});
-        RunOp("argmax", provider, {x}, {y}, {}, 3);
-        for (int64_t r = 0; r < rows; ++r) {
-          EXPECT_EQ(*y.view().row<int32_t>(r), (r * (v / rows) + 1) % v) << v;
-        }
-        EXPECT_TRUE(y.CanariesLive());
       }
     }
   });

@@ -2,6 +2,7 @@
 // and replayed as a graph, the bits are those of one kernel after the other with the host between
 // them.
 #include "kernels/gpu/testing.h"
+#include "kernels/sample_testing.h"
 
 namespace rw {
 namespace {
@@ -79,7 +80,7 @@ struct Layer {
         {"add", ours, {x, y}, {x}},
         {"gather_rows", ours, {x, last}, {picked}},
         {"linear", linear, {picked, embedding}, {logits}},
-        {"argmax", ours, {logits}, {best}},
+        {"sample", ours, {logits, sampling.how, sampling.pick}, {sampling.y}},
     };
   }
 
@@ -89,7 +90,7 @@ struct Layer {
     testing::ExpectSame(gate, other.gate);
     testing::ExpectSame(x, other.x);
     testing::ExpectSame(logits, other.logits);
-    testing::ExpectSame(best, other.best);
+    EXPECT_EQ(sampling.Tokens(), other.sampling.Tokens());
     testing::ExpectSame(cache.k, other.cache.k);
     testing::ExpectSame(cache.v, other.cache.v);
     EXPECT_FALSE(logits.AnyNan());
@@ -121,7 +122,7 @@ struct Layer {
   Tensor queries{dtype, {n, kQ}}, keys{dtype, {n, kKv}}, values{dtype, {n, kKv}};
   Tensor attended{dtype, {n, kQ}}, gate{dtype, {n, kInner}}, up{dtype, {n, kInner}};
   Tensor picked{dtype, {sequences, kHidden}}, logits{dtype, {sequences, kVocab}};
-  Tensor best{DType::kI32, {sequences}};
+  testing::SampleOperands sampling{testing::SomeRules(sequences, 4)};
 };
 
 void ExpectSameHoweverLaunched(std::string_view linear, DType dtype,
@@ -156,30 +157,6 @@ TEST_F(GpuChain, GivesTheSameBitsHoweverLaunched) {
   }
   ExpectSameHoweverLaunched(cuda::kProvider, DType::kBF16, {1, 1, 1});
   ExpectSameHoweverLaunched(cuda::kProvider, DType::kBF16, {1, 150, 33});
-}
-
-class GpuGraph : public testing::GpuTest {};
-
-// argmax counts its blocks: a replay finds the counters as the first launch did.
-TEST_F(GpuGraph, ArgmaxReplays) {
-  const int64_t rows = 3, v = 100003;
-  const Tensor x(DType::kBF16, {rows, v}), y(DType::kI32, {rows});
-  GpuRun run(std::vector<GpuCall>{{"argmax", gpu::kProvider, {x}, {y}}});
-  run.Launch();  // of poison
-  run.Download();
-  EXPECT_THAT(y.view().flat<const int32_t>(), ::testing::Each(-1));
-  const CapturedGraph graph(run);
-  for (const uint32_t seed : {1u, 2u, 3u}) {
-    testing::CopyRows(Tensor(DType::kBF16, {rows, v}).Random(seed), x);
-    const Tensor expected(DType::kI32, {rows});
-    testing::RunGpu("argmax", gpu::kProvider, {x}, {expected});
-    run.Upload();
-    for (int replay = 0; replay < 2; ++replay) {
-      graph.Replay();
-      run.Download();
-      testing::ExpectSame(y, expected);
-    }
-  }
 }
 
 }  // namespace

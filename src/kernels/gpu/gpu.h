@@ -13,6 +13,7 @@ inline constexpr std::string_view kProvider = "gpu";
 
 std::span<const KernelRow> ElementwiseRows();  // as in kernels/cpu/reference/reference.h
 std::span<const KernelRow> RowOpRows();
+std::span<const KernelRow> SampleRows();
 std::span<const KernelRow> NormRows();
 std::span<const KernelRow> LinearRows();
 std::span<const KernelRow> FusedLinearRows();  // products with more in the same kernel

@@ -25,6 +25,8 @@
 #define gpuGetErrorString RW_GPU_NAME(GetErrorString)
 #define gpuGetLastError RW_GPU_NAME(GetLastError)
 #define gpuGetDeviceCount RW_GPU_NAME(GetDeviceCount)
+#define gpuOccupancyMaxActiveBlocksPerMultiprocessor \
+  RW_GPU_NAME(OccupancyMaxActiveBlocksPerMultiprocessor)
 #define gpuGetDeviceProperties RW_GPU_NAME(GetDeviceProperties)
 #define gpuSetDevice RW_GPU_NAME(SetDevice)
 #define gpuMalloc RW_GPU_NAME(Malloc)

@@ -1,4 +1,4 @@
-// embed, gather_rows, kv_write, argmax on the GPU: bits move unharmed, and only where they should.
+// embed, gather_rows, kv_write on the GPU: bits move unharmed, and only where they should.
 #include "kernels/gpu/testing.h"
 
 namespace rw {
@@ -154,74 +154,6 @@ TEST_F(GpuRowOps, KvWriteKeepsBits) {
   Cache cache(DType::kBF16, 1, 1, 32, false);
   RunGpu("kv_write", "gpu", {k, k, zero}, {}, {}, &cache.view);
   EXPECT_EQ(cache.k.view().row<uint16_t>(0)[3], 0x7f81);
-}
-
-class GpuArgmax : public testing::GpuTest {};
-
-std::vector<int32_t> Argmax(const Tensor& x) {
-  const Tensor y(DType::kI32, {x.view().rows()});
-  RunGpu("argmax", "gpu", {x}, {y});
-  EXPECT_TRUE(y.CanariesLive());
-  const std::span<const int32_t> values = y.view().flat<const int32_t>();
-  return {values.begin(), values.end()};
-}
-
-TEST_F(GpuArgmax, FindsTheFirstOfTheLargest) {
-  for (const DType dtype : testing::kFloatTypes) {
-    for (const int64_t v : {1, 2, 31, 256, 1000, 32003, 151936}) {
-      for (const int64_t rows : {1, 5}) {
-        SCOPED_TRACE(fmt::format("{} {}x{}", Name(dtype), rows, v));
-        // In the short types many numbers of a long row are equal.
-        const Tensor x = Tensor(dtype, {rows, v}, v % 2 == 0 ? 8 : 1).Random(v, 3);
-        std::vector<int32_t> expected;
-        for (int64_t r = 0; r < rows; ++r) {
-          int64_t best = 0;
-          for (int64_t i = 1; i < v; ++i) best = x.At(r, i) > x.At(r, best) ? i : best;
-          expected.push_back(static_cast<int32_t>(best));
-        }
-        EXPECT_EQ(Argmax(x), expected);
-      }
-    }
-  }
-}
-
-TEST_F(GpuArgmax, TakesEveryPlaceAndTheFirstOfTwo) {
-  const int64_t v = 5003;  // more than one block may share a row
-  const std::vector<int32_t> places = {0, 1, 31, 32, 255, 256, 1023, 1024, 2047, 4096, 5002};
-  Tensor x(DType::kF32, {static_cast<int64_t>(places.size()), v});
-  for (int64_t r = 0; r < x.view().rows(); ++r) {
-    for (int64_t i = 0; i < v; ++i) x.Set(r, i, -2.0f);  // all numbers below zero
-    x.Set(r, places[r], -1.0f);
-    x.Set(r, v - 1, -1.0f);
-  }
-  EXPECT_EQ(Argmax(x), places);
-}
-
-TEST_F(GpuArgmax, EqualsReferenceWithMoreRowsThanBlocks) {
-  const Tensor x = Tensor(DType::kBF16, {700, 300}).Random(1);
-  const Tensor y(DType::kI32, {700});
-  RunOp("argmax", "reference", {x}, {y});
-  const std::span<const int32_t> expected = y.view().flat<const int32_t>();
-  EXPECT_THAT(Argmax(x), ::testing::ElementsAreArray(expected.begin(), expected.end()));
-}
-
-// NaN and infinities never win, wherever they are.
-TEST_F(GpuArgmax, TakesFiniteNumbersOnly) {
-  const float inf = std::numeric_limits<float>::infinity();
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const DType dtype : testing::kFloatTypes) {
-    for (const int64_t v : {40, 9001}) {
-      Tensor x(dtype, {6, v});
-      for (int64_t i = 0; i < v; ++i) {
-        x.Set(0, i, nan), x.Set(1, i, -inf), x.Set(2, i, i % 2 == 0 ? nan : inf);
-        x.Set(3, i, i % 3 == 0 ? nan : i % 3 == 1 ? -inf : inf);
-        x.Set(4, i, i == 0 ? nan : -1.0f), x.Set(5, i, -0.0f);
-      }
-      x.Set(3, v - 1, -7.0f);
-      x.Set(5, 17, 0.0f);  // no larger than -0
-      EXPECT_EQ(Argmax(x), (std::vector<int32_t>{-1, -1, -1, static_cast<int32_t>(v - 1), 1, 0}));
-    }
-  }
 }
 
 }  // namespace

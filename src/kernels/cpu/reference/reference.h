@@ -12,7 +12,7 @@ inline constexpr std::string_view kProvider = "reference";
 
 // add, mul, scale, silu, gelu, gelu_tanh, softcap; silu_mul, gelu_mul, gelu_tanh_mul
 std::span<const KernelRow> ElementwiseRows();
-std::span<const KernelRow> RowOpRows();      // embed, gather_rows, argmax, kv_write
+std::span<const KernelRow> RowOpRows();      // embed, gather_rows, sample, kv_write
 std::span<const KernelRow> NormRows();       // rms_norm, add_rms_norm
 std::span<const KernelRow> LinearRows();     // linear, linear2, linear3
 std::span<const KernelRow> RopeRows();       // rope, rope_kv_write, qk_norm_rope(_kv_write)
@@ -32,7 +32,7 @@ void GeluMul(const KernelCall& call);
 void GeluTanhMul(const KernelCall& call);
 void Embed(const KernelCall& call);
 void GatherRows(const KernelCall& call);
-void Argmax(const KernelCall& call);
+void Sample(const KernelCall& call);
 void KvWrite(const KernelCall& call);
 void RmsNorm(const KernelCall& call);
 void Linear(const KernelCall& call);

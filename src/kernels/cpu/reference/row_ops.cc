@@ -1,10 +1,9 @@
-// Ops that take whole rows: embed, gather_rows, argmax, kv_write.
-#include <cmath>
-
+// Ops that take whole rows: embed, gather_rows, sample, kv_write.
 #include "kernels/args.h"
 #include "kernels/cpu/reference/float_rows.h"
 #include "kernels/cpu/reference/reference.h"
 #include "kernels/cpu/reference/row_steps.h"
+#include "kernels/sampling.h"
 
 namespace rw::reference {
 namespace {
@@ -21,19 +20,10 @@ void CopyRows(const KernelCall& call, const TensorView& x, const TensorView& ind
   });
 }
 
-// Infinities and NaN never win.
-int32_t ArgmaxOf(const std::vector<float>& row) {
-  int64_t best = -1;
-  for (int64_t i = 0; i < static_cast<int64_t>(row.size()); ++i) {
-    if (std::isfinite(row[i]) && (best < 0 || row[i] > row[best])) best = i;
-  }
-  return static_cast<int32_t>(best);
-}
-
 constexpr KernelRow kRows[] = {
     {"embed", Device::kCpu, kProvider, AcceptsEmbed, Embed},
     {"gather_rows", Device::kCpu, kProvider, AcceptsGatherRows, GatherRows},
-    {"argmax", Device::kCpu, kProvider, AcceptsArgmax, Argmax},
+    {"sample", Device::kCpu, kProvider, AcceptsSample, Sample},
     {"kv_write", Device::kCpu, kProvider, AcceptsKvWrite, KvWrite},
 };
 
@@ -49,10 +39,14 @@ void GatherRows(const KernelCall& call) {
   CopyRows(call, args.x, args.rows, args.y);
 }
 
-void Argmax(const KernelCall& call) {
-  const ArgmaxArgs args = ReadArgmax(call);
+void Sample(const KernelCall& call) {
+  const SampleArgs args = ReadSample(call);
   call.pool.ParallelFor(args.x.rows(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) *args.y.row<int32_t>(i) = ArgmaxOf(ReadRow(args.x, i));
+    for (int64_t i = begin; i < end; ++i) {
+      const SampleRule rule =
+          ReadRule(args.how.row<const float>(i), args.pick.row<const int32_t>(i));
+      *args.y.row<int32_t>(i) = SampleToken(ReadRow(args.x, i), rule);
+    }
   });
 }
 

@@ -8,6 +8,7 @@
 #include "kernels/cpu/simd/targets.h"
 #include "kernels/cpu/simd/work.h"
 #include "kernels/dispatch.h"
+#include "kernels/sampling.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/simd/row_ops.cc"
@@ -44,9 +45,10 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 // x where it is a finite number, elsewhere -infinity.
 HWY_INLINE VF Finite(VF x) { return hn::IfThenElse(hn::IsFinite(x), x, hn::Set(DF(), kLowest)); }
 
-// The largest number first, then where it is: without indices, memory sets the pace.
+// Where the largest number is, the first of equals; -1: no number is finite. The largest first,
+// then where it is: without indices, memory sets the pace.
 template <class T>
-int32_t ArgmaxOf(const T* x, int64_t n) {
+int32_t LikeliestOf(const T* x, int64_t n) {
   constexpr int kVectors = 4;
   const DF df;
   const VF lowest = hn::Set(df, kLowest);
@@ -73,13 +75,24 @@ int32_t ArgmaxOf(const T* x, int64_t n) {
   return static_cast<int32_t>(i + hn::FindFirstTrue(df, hn::Eq(LoadN(x + i, n - i), best)));
 }
 
-void Argmax(const KernelCall& call) {
-  const ArgmaxArgs args = ReadArgmax(call);
+// Greedy rows go at the pace of memory; others as the reference takes them.
+template <class T>
+int32_t SampleRow(const T* x, int64_t n, const SampleRule& rule) {
+  if (rule.greedy()) return LikeliestOf(x, n);
+  std::vector<float> row(n);
+  Convert(x, row.data(), n);
+  return SampleToken(row, rule);
+}
+
+void Sample(const KernelCall& call) {
+  const SampleArgs args = ReadSample(call);
   WithFloatType(args.x.dtype, [&]<class T>(T) {
     call.pool.ParallelFor(
         args.x.rows(), RowsPerTask(args.x.width()), [&](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i) {
-            *args.y.row<int32_t>(i) = ArgmaxOf(args.x.row<const T>(i), args.x.width());
+            *args.y.row<int32_t>(i) =
+                SampleRow(args.x.row<const T>(i), args.x.width(),
+                          ReadRule(args.how.row<const float>(i), args.pick.row<const int32_t>(i)));
           }
         });
   });
@@ -105,9 +118,9 @@ void KvWrite(const KernelCall& call) {
 }
 
 #else  // no vectors: the reference
-using reference::Argmax;
 using reference::Embed;
 using reference::KvWrite;
+using reference::Sample;
 #endif
 }  // namespace HWY_NAMESPACE
 }  // namespace rw::simd
@@ -117,9 +130,9 @@ HWY_AFTER_NAMESPACE();
 namespace rw::simd {
 namespace {
 
-HWY_EXPORT(Argmax);
 HWY_EXPORT(Embed);
 HWY_EXPORT(KvWrite);
+HWY_EXPORT(Sample);
 
 constexpr KernelRow kRows[] = {
     {"embed", Device::kCpu, kProvider, AcceptsEmbed,
@@ -127,9 +140,9 @@ constexpr KernelRow kRows[] = {
        HWY_DYNAMIC_DISPATCH(Embed)
        (call);
      }},
-    {"argmax", Device::kCpu, kProvider, AcceptsArgmax,
+    {"sample", Device::kCpu, kProvider, AcceptsSample,
      [](const KernelCall& call) {
-       HWY_DYNAMIC_DISPATCH(Argmax)
+       HWY_DYNAMIC_DISPATCH(Sample)
        (call);
      }},
     {"kv_write", Device::kCpu, kProvider, AcceptsKvWrite,

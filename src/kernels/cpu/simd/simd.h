@@ -12,7 +12,7 @@ inline constexpr std::string_view kProvider = "simd";
 
 // add, mul, scale, silu, gelu, gelu_tanh, softcap; silu_mul, gelu_mul, gelu_tanh_mul
 std::span<const KernelRow> ElementwiseRows();
-std::span<const KernelRow> RowOpRows();      // embed, argmax, kv_write
+std::span<const KernelRow> RowOpRows();      // embed, sample, kv_write
 std::span<const KernelRow> NormRows();       // rms_norm, add_rms_norm
 std::span<const KernelRow> LinearRows();     // linear, linear2, linear3
 std::span<const KernelRow> RopeRows();       // rope, rope_kv_write, qk_norm_rope(_kv_write)
