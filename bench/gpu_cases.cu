@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "gpu_cases.h"
 #include "kernels/kernel.h"
+#include "kernels/sampling.h"
 
 namespace rw::bench {
 namespace {
@@ -26,10 +28,21 @@ Work MakeSiluMul(Arena& arena, int64_t n, int64_t h, bool fused) {
   return Chain({Bind("silu", {gate}, {y}), Bind("mul", {y, up}, {y})});
 }
 
-Work MakeArgmax(Arena& arena, int64_t n, int64_t v) {
-  const TensorView x = arena.Random(kType, {n, v});
+// Each row draws elsewhere.
+Work MakeSample(Arena& arena, DType dtype, int64_t n, int64_t v, SampleRule rule) {
+  const TensorView x = arena.Random(dtype, {n, v});
+  std::vector<float> how(n * kHowWidth);
+  std::vector<int32_t> bits(how.size()), pick(n * kPickWidth);
+  for (int64_t r = 0; r < n; ++r) {
+    rule.draw = static_cast<uint32_t>(r + 1) * 2654435761u;
+    WriteRule(rule, &how[r * kHowWidth], &pick[r * kPickWidth]);
+  }
+  std::ranges::transform(how, bits.begin(), [](float x) { return std::bit_cast<int32_t>(x); });
+  TensorView rules = arena.Ints(bits, {n, kHowWidth});
+  rules.dtype = DType::kF32;
+  const TensorView picks = arena.Ints(pick, {n, kPickWidth});
   const TensorView y = arena.Ints(std::vector<int32_t>(n), {n});
-  return Bind("argmax", {x}, {y});
+  return Bind("sample", {x, rules, picks}, {y});
 }
 
 struct Product {
@@ -159,11 +172,31 @@ void AddRowCases(bool quick, Cases& cases) {
     }
   }
   constexpr int64_t kVocabulary = 128256;
-  Case c{"argmax", fmt::format("v={}", kVocabulary), 1, "gpu"};
-  c.bytes = kSize * kVocabulary + 4;
-  c.reads = true;
-  c.make = [](Arena& arena) { return MakeArgmax(arena, 1, kVocabulary); };
-  cases.push_back(std::move(c));
+  struct Way {
+    std::string_view name;
+    SampleRule rule;
+  };
+  // Logits are uniform in (-1, 1): at this temperature the last are e^-20 as likely as the first.
+  constexpr float kTemperature = 0.1f;
+  constexpr Way kWays[] = {
+      {"greedy", {}},
+      {"temperature", {kTemperature}},
+      {"top-k", {.temperature = kTemperature, .top_k = 50}},
+      {"top-p", {.temperature = kTemperature, .top_p = 0.95f}},
+      {"top-k, top-p", {.temperature = kTemperature, .top_p = 0.95f, .top_k = 50}},
+  };
+  for (const DType dtype : {kType, DType::kF32}) {
+    for (const Way& way : kWays) {
+      for (const int64_t n : {1, 8, 64, 256}) {
+        if (quick && n == 8) continue;
+        Case c{"sample", fmt::format("v={} {} {}", kVocabulary, Name(dtype), way.name), n, "gpu"};
+        c.bytes = n * (static_cast<int64_t>(SizeOf(dtype)) * kVocabulary + 24);
+        c.reads = true;
+        c.make = [=](Arena& arena) { return MakeSample(arena, dtype, n, kVocabulary, way.rule); };
+        cases.push_back(std::move(c));
+      }
+    }
+  }
 }
 
 void AddLinearCases(bool quick, Cases& cases) {

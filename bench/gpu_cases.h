@@ -37,7 +37,7 @@ struct Case {
 
 using Cases = std::vector<Case>;
 void AddRopeCases(bool quick, Cases& cases);  // gpu_rope.cu: rope_kv_write, qk_norm_rope_kv_write
-void AddRowCases(bool quick, Cases& cases);   // add_rms_norm, silu_mul, argmax
+void AddRowCases(bool quick, Cases& cases);   // add_rms_norm, silu_mul, sample
 void AddLinearCases(bool quick, Cases& cases);
 void AddAttentionCases(bool quick, Cases& cases);
 
