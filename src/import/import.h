@@ -31,7 +31,8 @@ struct ImportOptions {
 //   query_start i32[s1], lengths i32[s], block_table i32[s,p], logit_rows i32[r],
 //   how f32[r,3] and pick i32[r,2] (the rows of op sample: how to take a token from those logits),
 //   rope f32[m,e] (cos/sin rows), then one kv cache for each layer.
-// Its outputs are logits T[r,vocab], sampled i32[r] (a token from each row of logits), then hidden states.
+// Its outputs are logits T[r,vocab], sampled i32[r] (a token from each row of logits), then hidden
+// states.
 Result<Graph> ImportModel(const ModelConfig& config, const WeightLookup& weights,
                           const ImportOptions& options);
 
