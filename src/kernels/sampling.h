@@ -71,9 +71,9 @@ class SampleWeights {
   }
   RW_HD uint32_t operator()(float logit) const {
     const float log2 = (logit - best_) * scale_;
-    if (!(log2 >= -31 && log2 <= 0)) return 0;
-    const uint32_t weight = FixedPower(log2);
-    return weight >= least_ ? weight : 0;
+    const bool counts = log2 >= -31 && log2 <= 0;
+    const uint32_t weight = FixedPower(counts ? log2 : 0);  // no branch: several are made at once
+    return counts && weight >= least_ ? weight : 0;
   }
 
  private:

@@ -30,6 +30,12 @@ __device__ __forceinline__ T Fresh(const T& at) {
   return *static_cast<const volatile T*>(&at);
 }
 
+// Elements of a row that one thread reads at once.
+template <int kCount>
+struct Run {
+  float at[kCount];
+};
+
 template <class T, int kCount>
 class RowPart {
  public:
@@ -43,26 +49,27 @@ class RowPart {
   __device__ __forceinline__ int part() const { return static_cast<int>(blockIdx.y); }
   __device__ __forceinline__ bool alone() const { return gridDim.y == 1; }
 
-  // fn(number, index) for each element of the part that is this thread's, in their order.
+  // fn(numbers, index of the first) for each run of the part that is this thread's, in their order.
   template <int kUnroll, class Fn>
   __device__ __forceinline__ void ForEach(const Fn& fn) const {
     const int end = End(part());
 #pragma unroll kUnroll
     for (int run = Begin(part()) + static_cast<int>(threadIdx.x); run < end; run += kRowThreads) {
-      const auto x = LoadPack<T, kCount>(x_ + int64_t{run} * kCount);
-#pragma unroll
-      for (int j = 0; j < kCount; ++j) fn(Widen(x.at[j]), run * kCount + j);
+      fn(Widened(Load(run)), run * kCount);
     }
   }
-  // fn(x, index of its first element, whether there is such a run) for one run x of each thread
-  // after the other, through any part of the row in order, until fn returns true.
+  // fn(numbers, index of the block's first, whether this thread has numbers) for a run of each
+  // thread after the other, through any part of the row in order, until fn returns true.
   template <class Fn>
   __device__ __forceinline__ void Walk(int part, const Fn& fn) const {
-    for (int tile = Begin(part); tile < End(part); tile += kRowThreads) {
-      const int run = tile + static_cast<int>(threadIdx.x);
-      Pack<T, kCount> x{};
-      if (run < End(part)) x = LoadPack<T, kCount>(x_ + int64_t{run} * kCount);
-      if (fn(x, tile * kCount, run < End(part))) return;
+    const int end = End(part);
+    const auto load = [&](int run) { return run < end ? Load(run) : Pack<T, kCount>{}; };
+    int run = Begin(part) + static_cast<int>(threadIdx.x);
+    Pack<T, kCount> next = load(run);
+    for (int first = Begin(part); first < end; first += kRowThreads, run += kRowThreads) {
+      const auto x = Widened(next);
+      next = load(run + kRowThreads);
+      if (fn(x, first * kCount, run < end)) return;
     }
   }
 
@@ -99,6 +106,15 @@ class RowPart {
   __device__ __forceinline__ int Begin(int part) const { return part * part_runs_; }
   __device__ __forceinline__ int End(int part) const {
     return min(Begin(part) + part_runs_, runs_);
+  }
+  __device__ __forceinline__ Pack<T, kCount> Load(int run) const {
+    return LoadPack<T, kCount>(x_ + int64_t{run} * kCount);
+  }
+  __device__ __forceinline__ static Run<kCount> Widened(const Pack<T, kCount>& x) {
+    Run<kCount> run;
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) run.at[j] = Widen(x.at[j]);
+    return run;
   }
 
   const T* x_;

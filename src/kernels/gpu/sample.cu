@@ -33,9 +33,10 @@ struct Keys {
 
   // 0, which no finite number has: not finite.
   __device__ __forceinline__ static uint32_t Of(float logit) {
-    if (!(std::abs(logit) < std::numeric_limits<float>::infinity())) return 0;
+    const bool finite = std::abs(logit) < std::numeric_limits<float>::infinity();
     const auto bits = std::bit_cast<uint32_t>(logit + 0.0f);  // -0 becomes 0
-    return ((bits & kSign) != 0 ? ~bits : bits | kSign) >> kEmpty;
+    const uint32_t ordered = (bits & kSign) != 0 ? ~bits : bits | kSign;
+    return finite ? ordered >> kEmpty : 0;
   }
   // The inverse; NaN of 0.
   __device__ __forceinline__ static float Logit(uint32_t key) {
@@ -84,7 +85,7 @@ __device__ __forceinline__ Best BestOfWarp(Best best) {
   }
   return best;
 }
-// Of all threads of the block, in all of them.
+// Of all threads of the block, in all of them. Between two calls lies a meeting.
 __device__ __forceinline__ Best BestOfBlock(Best best) {
   constexpr int kWarps = kRowThreads / kWarp;
   __shared__ Best of_warp[kWarps];
@@ -92,10 +93,13 @@ __device__ __forceinline__ Best BestOfBlock(Best best) {
   best = BestOfWarp(best);
   if (lane == 0) of_warp[threadIdx.x / kWarp] = best;
   __syncthreads();
-  best = BestOfWarp(lane < kWarps ? of_warp[lane] : None());
-  __syncthreads();  // the next call may write of_warp
-  return best;
+  return BestOfWarp(lane < kWarps ? of_warp[lane] : None());
 }
+
+// What weighs one, so that sums fit a word.
+struct One {
+  __device__ __forceinline__ operator uint64_t() const { return 1; }  // NOLINT: it is a number
+};
 
 // How much there is of each digit, the largest first. Sums of 64 bits are two words, because shared
 // memory adds words by itself.
@@ -105,7 +109,9 @@ struct Histogram {
   __device__ __forceinline__ void Clear() {
     for (int i = static_cast<int>(threadIdx.x); i < kBins; i += kRowThreads) low[i] = high[i] = 0;
   }
+  __device__ __forceinline__ void Add(uint32_t bin, One) { atomicAdd(&low[bin], 1u); }
   __device__ __forceinline__ void Add(uint32_t bin, uint64_t amount) {
+    if (amount == 0) return;
     const auto word = static_cast<uint32_t>(amount);
     const uint32_t carry = atomicAdd(&low[bin], word) + word < word ? 1 : 0;
     const uint32_t upper = static_cast<uint32_t>(amount >> 32) + carry;
@@ -113,6 +119,10 @@ struct Histogram {
   }
   __device__ __forceinline__ uint64_t At(int bin) const {
     return uint64_t{high[bin]} << 32 | low[bin];
+  }
+  __device__ __forceinline__ void Put(int bin, uint64_t amount) {
+    low[bin] = static_cast<uint32_t>(amount);
+    high[bin] = static_cast<uint32_t>(amount >> 32);
   }
 };
 
@@ -125,12 +135,12 @@ class RowSampler {
       : rule_(rule), part_(p.rows), board_(p.boards + blockIdx.x), histogram_(histogram) {}
 
   // The token, in the block that comes last; nothing in the others.
-  __device__ __forceinline__ bool Run(int& token) {
+  __device__ __forceinline__ bool Take(int& token) {
     Best best = BestOfPart();
     const bool cuts = rule_.top_k > 0 || rule_.top_p < 1;
-    if (!rule_.greedy() && cuts && !part_.alone()) ClearBins();
+    if (!rule_.greedy() && cuts) ClearBins();
     if (!part_.alone() && threadIdx.x == 0) board_->best[part_.part()] = best;
-    if (rule_.greedy()) {
+    if (rule_.greedy()) [[likely]] {  // its code stands together
       if (!part_.Arrive()) return false;
     } else {
       part_.Meet();
@@ -146,6 +156,8 @@ class RowSampler {
   static constexpr int kBinsOfThread = kBins / kRowThreads;
 
   __device__ __forceinline__ void ClearBins() {
+    histogram_->Clear();
+    if (part_.alone()) return;
     uint64_t* bins = board_->bins[0];
     const int first = part_.part() * kRowThreads + static_cast<int>(threadIdx.x);
     for (int i = first; i < 2 * K::kDigits * kBins; i += part_.parts() * kRowThreads) bins[i] = 0;
@@ -154,9 +166,13 @@ class RowSampler {
   // NaN and infinities never win.
   __device__ __forceinline__ Best BestOfPart() const {
     Best best = None();
-    part_.template ForEach<4>([&](float logit, int index) {
-      if (logit > best.value && logit < std::numeric_limits<float>::infinity()) {
-        best = {logit, index};
+    part_.template ForEach<4>([&](const Run<kCount>& run, int index) {
+#pragma unroll
+      for (int j = 0; j < kCount; ++j) {
+        const float logit = run.at[j];
+        if (logit > best.value && logit < std::numeric_limits<float>::infinity()) {
+          best = {logit, index + j};
+        }
       }
     });
     return BestOfBlock(best);
@@ -176,8 +192,8 @@ class RowSampler {
     Cut cut{};
     if (rule_.top_k > 0) {
       cut = Select(
-          0, cut, [](float) { return 1u; },
-          [&](uint64_t) { return static_cast<uint64_t>(rule_.top_k); });
+          0, cut, [](float) { return One{}; },
+          [&](uint64_t) { return uint64_t{static_cast<uint32_t>(rule_.top_k)}; });
     }
     if (rule_.top_p < 1) {
       cut = Select(K::kDigits, cut, weigh,
@@ -220,34 +236,47 @@ class RowSampler {
   __device__ __forceinline__ void Count(Cut within, uint32_t base, int shift, int width,
                                         const Weigh& weigh, uint64_t* of_row,
                                         Mass (&bins)[kBinsOfThread]) {
-    const uint32_t values = 1u << width;
-    const auto add = [&](uint32_t key, const auto& amount_of) {
-      const uint32_t value = (key >> shift) - base;
-      if (value >= values) return;
-      const uint64_t amount = amount_of();
-      if (amount != 0) histogram_->Add(values - 1 - value, amount);
-    };
-    histogram_->Clear();
-    __syncthreads();
-    part_.template ForEach<1>([&](float logit, int) {
-      const uint32_t key = K::Of(logit);
-      if (key > within.key) add(key, [&] { return weigh(logit); });
+    const uint32_t last = (1u << width) - 1;
+    const auto bin_of = [&](uint32_t key) { return last - ((key >> shift) - base); };
+    __syncthreads();  // the histogram is empty
+    part_.template ForEach<1>([&](const Run<kCount>& run, int) {
+      uint32_t of[kCount];
+      bool any = false;
+#pragma unroll
+      for (int j = 0; j < kCount; ++j) {
+        const uint32_t key = K::Of(run.at[j]);
+        of[j] = key > within.key ? bin_of(key) : kBins;
+        any |= of[j] <= last;
+      }
+      if (!any) return;
+#pragma unroll
+      for (int j = 0; j < kCount; ++j) {
+        const auto amount = weigh(run.at[j]);
+        if (of[j] <= last) histogram_->Add(of[j], amount);
+      }
     });
     if (part_.part() == 0 && threadIdx.x == 0 && within.ties > 0) {
-      add(within.key, [&] { return uint64_t{within.ties} * weigh(K::Logit(within.key)); });
+      const uint32_t bin = bin_of(within.key);
+      const uint64_t each = weigh(K::Logit(within.key));
+      if (bin <= last) histogram_->Add(bin, within.ties * each);
     }
     __syncthreads();
     if (!part_.alone()) {
-      for (int i = static_cast<int>(threadIdx.x); i < kBins; i += kRowThreads) {
+      // Neighbours in memory go to neighbouring threads; each thread writes where it has read.
+      const int first = static_cast<int>(threadIdx.x), end = static_cast<int>(last) + 1;
+      for (int i = first; i < end; i += kRowThreads) {
         const unsigned long long amount = histogram_->At(i);
         if (amount != 0) atomicAdd(reinterpret_cast<unsigned long long*>(of_row + i), amount);
       }
       part_.Meet();
+      for (int i = first; i < end; i += kRowThreads) histogram_->Put(i, Fresh(of_row[i]));
+      __syncthreads();
     }
 #pragma unroll
     for (int i = 0; i < kBinsOfThread; ++i) {
       const int bin = static_cast<int>(threadIdx.x) * kBinsOfThread + i;
-      bins[i] = {part_.alone() ? histogram_->At(bin) : Fresh(of_row[bin]), 0};
+      bins[i] = {histogram_->At(bin), 0};
+      histogram_->Put(bin, 0);  // for the next digit
     }
   }
 
@@ -257,13 +286,29 @@ class RowSampler {
     const auto kept = [=](const Mass& mass) {
       return mass.above + uint64_t{min(mass.ties, cut.ties)} * tie;
     };
-    const auto mass_of = [&](float logit) -> Mass {
-      const uint32_t key = K::Of(logit);
-      if (key > cut.key) return {weigh(logit), 0};
-      return {0, key == cut.key ? 1u : 0u};
+    const auto masses_of = [&](const Run<kCount>& run, Mass(&masses)[kCount]) {
+      uint32_t keys[kCount];
+      bool any = false;
+#pragma unroll
+      for (int j = 0; j < kCount; ++j) {
+        keys[j] = K::Of(run.at[j]);
+        any |= keys[j] > cut.key;
+        masses[j] = {0, keys[j] == cut.key ? 1u : 0u};
+      }
+      if (!any) return;
+#pragma unroll
+      for (int j = 0; j < kCount; ++j) {
+        const uint32_t weight = weigh(run.at[j]);
+        masses[j].above = keys[j] > cut.key ? weight : 0;
+      }
     };
     Mass part[1] = {};
-    part_.template ForEach<1>([&](float logit, int) { part[0] = part[0] + mass_of(logit); });
+    part_.template ForEach<1>([&](const Run<kCount>& run, int) {
+      Mass masses[kCount];
+      masses_of(run, masses);
+#pragma unroll
+      for (const Mass& mass : masses) part[0] = part[0] + mass;
+    });
     part[0] = SumUp<kRowThreads>(part[0]).total;
     if (!part_.alone() && threadIdx.x == 0) board_->mass[part_.part()] = part[0];
     if (!part_.Arrive()) return false;
@@ -280,19 +325,17 @@ class RowSampler {
     const uint64_t wanted = DrawnMass(total, rule_.draw) + 1;
     const Place place = FindPlace(part, sums.before, wanted, kept);
     Mass before = place.before;
-    part_.Walk(place.item, [&](const Pack<T, kCount>& x, int index, bool has) {
-      Mass items[kCount], mine{};
+    part_.Walk(place.item, [&](const Run<kCount>& run, int index, bool has) {
+      Mass items[kCount] = {}, mine{};
+      if (has) masses_of(run, items);
 #pragma unroll
-      for (int j = 0; j < kCount; ++j) {
-        items[j] = has ? mass_of(Widen(x.at[j])) : Mass{};
-        mine = mine + items[j];
-      }
-      const Sums run = SumUp<kRowThreads>(mine);
-      if (kept(before + run.total) >= wanted) {
-        token = index + FindPlace(items, before + run.before, wanted, kept).item;
+      for (const Mass& mass : items) mine = mine + mass;
+      const Sums walked = SumUp<kRowThreads>(mine);
+      if (kept(before + walked.total) >= wanted) {
+        token = index + FindPlace(items, before + walked.before, wanted, kept).item;
         return true;
       }
-      before = before + run.total;
+      before = before + walked.total;
       return false;
     });
     return true;
@@ -312,7 +355,7 @@ __global__ void __launch_bounds__(kRowThreads, kRowBlocksOfProcessor) SampleKern
   const SampleRule rule = ReadRule(p.how + row * p.how_stride, p.pick + row * p.pick_stride);
   RowSampler<T, kCount> sampler(p, rule, &histogram);
   int token = -1;
-  if (!sampler.Run(token)) return;
+  if (!sampler.Take(token)) return;
   sampler.Leave();
   if (threadIdx.x == 0) p.y[row] = token;
 }
