@@ -56,6 +56,13 @@ def gains(results):
                   for name in names])
 
 
+def linear_fusions(results):
+    columns = ["before", "none", "rope_kvcache and act_mul", "and linear_add", "all four"]
+    return table(["shape", "batch"] + columns,
+                 [[shape_of(r["model"]), r["batch_size"]] + [f"{r[c]:.3f}" for c in columns]
+                  for r in results["results"]])
+
+
 def kernels(results, torch):
     cases = {(c["group"], c["shape"], c["n"], c["variant"]): c for c in results["cases"]}
     native = {(c["group"], c["shape"], c["n"]): c for c in torch["cases"]}
@@ -101,16 +108,24 @@ def page():
     return f"""# One NVIDIA H200
 
 Generated from the JSON files in this folder by `bench/h200_page.py`; each file names its commands.
-Random bf16 weights and data, medians, one session on one card on {results['date']}.
+Random bf16 weights and data, medians, on {results['date']}; what was measured in one session on one
+card says the `note` of each file.
 
-Roofs in the same session: copy {roofs['copy_gb_per_s']:.0f} GB/s, read {roofs[READ_ROOF]:.0f} GB/s,
+Roofs: copy {roofs['copy_gb_per_s']:.0f} GB/s, read {roofs[READ_ROOF]:.0f} GB/s,
 bf16 product {roofs['matrix_bf16_tflop_per_s']:.0f} TFLOP/s (cuBLASLt, 8192 cubed).
 
 ## One decode step, 512 to 576 positions
 
 {decode(results, roofs)}
 
-`torch.compile`: `bench/peers/torch_decode.py`, one CUDA graph, between our two rounds.
+`torch.compile`: `bench/peers/torch_decode.py`, one CUDA graph, in an earlier session of the day.
+
+## Fusions of projections, up to 16 tokens: ms a step, in one session
+
+{linear_fusions(load('linear_fusions.json'))}
+
+"before" is the commit before these fusions. The sum and the norm inside a product lose at batch 8,
+so they are off where nothing asks for them.
 
 ## A prompt of 2048 tokens, 8B
 
@@ -138,7 +153,7 @@ products that is {prompt['median'] * 2 * 7.5e9 / 1e12:.0f} TFLOP/s.
 Ours and cuDNN's paged attention read the cache in pages of 16, torch reads contiguous keys and
 values. Two rounds of ours. What `attention.json` says of the last column holds: another session.
 
-All cases (norms, products, attention, argmax, hot cache): `kernels.json`, made by
+All cases (norms, products, decode attention, sampling, hot cache): `kernels.json`, made by
 `gpu_bench --json`.
 """
 

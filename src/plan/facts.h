@@ -26,8 +26,8 @@ struct Declined {
 struct FusionSites {
   std::vector<int> layers;  // one entry for each match
   std::vector<Declined> declined;
-  std::string op;      // that it makes here, one of FusionDef::makes
-  std::string kernel;  // that runs what it makes: "rope_kv_write/cpu/simd/bf16"
+  std::string op;           // that it makes here, one of FusionDef::makes
+  std::string kernel;       // that runs what it makes: "rope_kv_write/cpu/simd/bf16"
   int64_t most_tokens = 0;  // of a step, that this kernel takes; 0: any number
 };
 

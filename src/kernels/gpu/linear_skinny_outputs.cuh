@@ -4,8 +4,8 @@
 #include <span>
 
 #include "kernels/args.h"
+#include "kernels/gpu/kv.cuh"
 #include "kernels/gpu/linear_skinny.cuh"
-#include "kernels/gpu/rope.cuh"
 
 #if !defined(__HIP_PLATFORM_AMD__)
 
@@ -90,33 +90,38 @@ struct ActMulOutput {
 
 // q, k and v of three products: q and k turn, q to its tensor, k and v to the cache.
 struct RopeOutput {
-  RopeParams p;                 // its q, k and v are what is multiplied here
+  void* q;
+  int64_t q_stride;
+  KvLayerView kv;
+  const int32_t* pos;
+  const int32_t* slot;
+  const float* cs;
+  int64_t cs_stride;
+  int positions;  // rows of cs
+  int q_heads, kv_heads;
+  int d, pairs;  // of a head: elements, pairs that turn
+  RopeLayout layout;
   int turning, resting, plain;  // tiles of a head: of its pairs, of what stays; of a head of v
 
   explicit RopeOutput(const RopeArgs& args)
-      : p(ParamsOf(args)),
-        turning(static_cast<int>(CeilDiv(p.rotated / 2, kHalf))),
-        resting(static_cast<int>(CeilDiv(p.d - p.rotated, skinny::kRows))),
-        plain(static_cast<int>(CeilDiv(p.d, skinny::kRows))) {}
+      : q(args.q_out.data),
+        q_stride(args.q_out.row_stride),
+        kv(*args.kv),
+        pos(args.pos.row<const int32_t>(0)),
+        slot(args.slot->row<const int32_t>(0)),
+        cs(args.cs.row<const float>(0)),
+        cs_stride(args.cs.row_stride),
+        positions(static_cast<int>(args.cs.rows())),
+        q_heads(static_cast<int>(args.q_out.dims[1])),
+        kv_heads(static_cast<int>(args.kv->heads)),
+        d(static_cast<int>(args.d)),
+        pairs(static_cast<int>(args.rotated / 2)),
+        layout(args.layout),
+        turning(static_cast<int>(CeilDiv(pairs, kHalf))),
+        resting(static_cast<int>(CeilDiv(d - 2 * pairs, skinny::kRows))),
+        plain(static_cast<int>(CeilDiv(d, skinny::kRows))) {}
 
-  static RopeParams ParamsOf(const RopeArgs& args) {
-    RopeParams params{};
-    params.q_out = args.q_out.data;
-    params.kv = *args.kv;
-    params.pos = args.pos.row<const int32_t>(0);
-    params.slot = args.slot->row<const int32_t>(0);
-    params.cs = args.cs.row<const float>(0);
-    params.q_out_stride = args.q_out.row_stride;
-    params.cs_stride = args.cs.row_stride;
-    params.positions = static_cast<int>(args.cs.rows());
-    params.q_heads = static_cast<int>(args.q_out.dims[1]);
-    params.k_heads = params.v_heads = static_cast<int>(args.kv->heads);
-    params.d = static_cast<int>(args.d);
-    params.rotated = static_cast<int>(args.rotated);
-    params.layout = args.layout;
-    return params;
-  }
-  int Tiles() const { return (p.q_heads + p.k_heads) * (turning + resting) + p.v_heads * plain; }
+  int Tiles() const { return (q_heads + kv_heads) * (turning + resting) + kv_heads * plain; }
 
   struct Held {
     int slot;
@@ -124,45 +129,40 @@ struct RopeOutput {
     bool stores, turns;
   };
 #if defined(__CUDACC__)
+  // Heads of q, of k, then of v.
   __device__ __forceinline__ Tile TileAt(int tile) const {
-    const int each = turning + resting;
-    int part = 0, head = tile / each, i = tile - head * each;
-    if (head >= p.q_heads) part = 1, head -= p.q_heads;
-    if (part == 1 && head >= p.k_heads) {
-      part = 2;
-      tile -= (p.q_heads + p.k_heads) * each;
-      head = tile / plain;
-      i = tile - head * plain;
+    const int each = turning + resting, turned = (q_heads + kv_heads) * each;
+    if (tile >= turned) {
+      const int head = (tile - turned) / plain;
+      return Resting(2, head, (tile - turned - head * plain) * skinny::kRows);
     }
-    const int begin = head * p.d;
-    if (part < 2 && i < turning) {
-      const int pair = i * kHalf, pairs = p.rotated / 2;
-      if (p.layout == RopeLayout::kHalf) {
-        return {HalfOf(part, begin + pair, 1, pairs - pair),
-                HalfOf(part, begin + pairs + pair, 1, pairs - pair)};
-      }
-      return {HalfOf(part, begin + 2 * pair, 2, pairs - pair),
-              HalfOf(part, begin + 2 * pair + 1, 2, pairs - pair)};
+    int head = tile / each;
+    const int i = tile - head * each;
+    const int part = head < q_heads ? 0 : 1;
+    if (part == 1) head -= q_heads;
+    if (i >= turning) return Resting(part, head, 2 * pairs + (i - turning) * skinny::kRows);
+    const int pair = i * kHalf, begin = head * d;
+    if (layout == RopeLayout::kHalf) {
+      return {HalfOf(part, begin + pair, 1, pairs - pair),
+              HalfOf(part, begin + pairs + pair, 1, pairs - pair)};
     }
-    const int first = part < 2 ? p.rotated + (i - turning) * skinny::kRows : i * skinny::kRows;
-    return {HalfOf(part, begin + first, 1, p.d - first),
-            HalfOf(part, begin + first + kHalf, 1, p.d - first - kHalf)};
+    return {HalfOf(part, begin + 2 * pair, 2, pairs - pair),
+            HalfOf(part, begin + 2 * pair + 1, 2, pairs - pair)};
   }
   template <class T>
   __device__ __forceinline__ Held Hold(const Place& at) const {
-    const int position = __ldcg(p.pos + at.token);
-    Held held{.slot = __ldcg(p.slot + at.token)};
-    const int element = at.row % p.d, pairs = p.rotated / 2;
-    held.stores =
-        position >= 0 && position < p.positions && (at.part == 0 || HasSlot(p.kv, held.slot));
-    held.turns = held.stores && at.part < 2 && element < p.rotated;
+    const int position = __ldcg(pos + at.token);
+    Held held{.slot = __ldcg(slot + at.token)};
+    const int element = at.row % d;
+    held.stores = position >= 0 && position < positions && (at.part == 0 || HasSlot(kv, held.slot));
+    held.turns = held.stores && at.part < 2 && element < 2 * pairs;
     if (held.turns) {
-      const int pair = p.layout == RopeLayout::kInterleaved ? element / 2
-                       : at.half == 0                       ? element
-                                                            : element - pairs;
-      const float* cs = p.cs + position * p.cs_stride + pair;
-      held.cos = cs[0];
-      held.sin = cs[pairs];
+      const int pair = layout == RopeLayout::kInterleaved ? element / 2
+                       : at.half == 0                     ? element
+                                                          : element - pairs;
+      const float* angle = cs + position * cs_stride + pair;
+      held.cos = angle[0];
+      held.sin = angle[pairs];
     }
     return held;
   }
@@ -176,10 +176,23 @@ struct RopeOutput {
       value = at.half == 0 ? Rotate({value, other}, held.cos, held.sin).x
                            : Rotate({other, value}, held.cos, held.sin).y;
     }
-    const int head = at.row / p.d;
-    const RopeTarget to = TargetOf<T>(p, static_cast<RopePart>(at.part), at.token, held.slot);
-    StoreCache(to.dtype, to.data, to.token + head * to.head_stride + at.row % p.d,
-               Pack<T, 1>{Narrow<T>(value)}, ScaleOf(to.scales, head));
+    const T rounded = Narrow<T>(value);
+    if (at.part == 0) {
+      static_cast<T*>(q)[at.token * q_stride + at.row] = rounded;
+      return;
+    }
+    const int head = at.row / d;
+    const bool is_k = at.part == 1;
+    StoreCache(kv.dtype, is_k ? kv.k : kv.v,
+               SlotOffset(kv, held.slot) + head * kv.head_stride + at.row - head * d,
+               Pack<T, 1>{rounded}, ScaleOf(is_k ? kv.k_scale : kv.v_scale, head));
+  }
+
+ private:
+  // Two halves of rows that stay as they are, from `first` of a head on.
+  __device__ __forceinline__ Tile Resting(int part, int head, int first) const {
+    return {HalfOf(part, head * d + first, 1, d - first),
+            HalfOf(part, head * d + first + kHalf, 1, d - first - kHalf)};
   }
 #endif
 };

@@ -293,8 +293,13 @@ TEST_F(GpuRope, TurnsByPositionsOfTheKernelBefore) {
   const Tensor q_ref(DType::kBF16, {kTokens, 2, 64}), k_ref(DType::kBF16, {kTokens, 2, 64});
   const Attrs attrs{{"layout", std::string("half")}};
   RunOp("rope", "reference", {q, q, Tensor::Ints({3, 7, 11, 15}), cs}, {q_ref, k_ref}, attrs);
-  testing::GpuRun run(
-      {{"argmax", "gpu", {x}, {pos}, {}}, {"rope", "gpu", {q, q, pos, cs}, {q_out, k_out}, attrs}});
+  const Tensor how(DType::kF32, {kTokens, 3}), pick(DType::kI32, {kTokens, 2});
+  for (int64_t i = 0; i < kTokens; ++i) {
+    for (int64_t j = 0; j < 3; ++j) how.view().row<float>(i)[j] = 0;  // the likeliest
+    for (int64_t j = 0; j < 2; ++j) pick.view().row<int32_t>(i)[j] = 0;
+  }
+  testing::GpuRun run({{"sample", "gpu", {x, how, pick}, {pos}, {}},
+                       {"rope", "gpu", {q, q, pos, cs}, {q_out, k_out}, attrs}});
   run.Launch();
   run.Download();
   const testing::CapturedGraph graph(run);
