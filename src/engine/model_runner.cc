@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/kv_scales.h"
 #include "import/import.h"
 
 namespace rw {
@@ -77,6 +78,7 @@ Result<ModelRunner> ModelRunner::Create(ModelConfig config, std::shared_ptr<cons
                                  model.config_.head_dim, model.options_.max_model_len}));
   RW_TRY(model.ReserveInputs());
   RW_TRY(model.ReserveKv());
+  RW_TRY(model.SetKvScales(pool));
   RW_TRY(model.Capture(pool, progress));
   return model;
 }
@@ -155,6 +157,27 @@ Status ModelRunner::ReserveKv() {
     kv_.push_back(view);
   }
   return {};
+}
+
+// Of an fp8 cache, where the checkpoint has some: [k or v][layer][head].
+Status ModelRunner::SetKvScales(ThreadPool& pool) {
+  if (options_.kv_dtype != DType::kF8E4M3) return {};
+  const int64_t heads = config_.num_kv_heads;
+  RW_ASSIGN(KvScales scales, ReadKvScales(*weights_, config_.num_layers, heads));
+  if (scales.k.empty()) return {};
+  const size_t count = scales.k.size();
+  scales.k.insert(scales.k.end(), scales.v.begin(), scales.v.end());
+  const auto bytes = static_cast<int64_t>(scales.k.size() * sizeof(float));
+  RW_ASSIGN(kv_scales_, device().Reserve(bytes, "the scales of the KV cache"));
+  device().Upload(kv_scales_.data, reinterpret_cast<const std::byte*>(scales.k.data()), bytes,
+                  pool);
+  const auto* k = reinterpret_cast<const float*>(kv_scales_.data);
+  for (KvLayerView& view : kv_) {
+    view.k_scale = k;
+    view.v_scale = k + count;
+    k += heads;
+  }
+  return device().Finish();
 }
 
 Status ModelRunner::Capture(ThreadPool& pool, const LoadProgress& progress) {

@@ -102,6 +102,7 @@ class ModelRunner {
   Status MakeRunners(const LoadProgress& progress);
   Status ReserveInputs();
   Status ReserveKv();
+  Status SetKvScales(ThreadPool& pool);
   Status Capture(ThreadPool& pool, const LoadProgress& progress);
   void FillRope(int64_t positions, ThreadPool& pool);
   const Runner& RunnerFor(int64_t tokens) const { return runners_[compiled_.IndexFor(tokens)]; }
@@ -117,7 +118,7 @@ class ModelRunner {
   int64_t rope_filled_ = 0;   // positions that are there
   StepInputs inputs_;
   DeviceMemory tokens_;  // of the host: what was sampled
-  DeviceMemory kv_memory_;
+  DeviceMemory kv_memory_, kv_scales_;
   std::vector<KvLayerView> kv_;
   int64_t kv_pages_ = 0;
   CapturedSteps captured_;

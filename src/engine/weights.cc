@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/lazy_memory.h"
 #include "base/random_fill.h"
+#include "kernels/dispatch.h"
 
 namespace rw {
 namespace {
@@ -31,6 +32,20 @@ class FromCheckpoint final : public Weights {
     }
     if (view.dtype == DType::kI32) return Err("{}: expected F32, F16 or BF16, found I32", name);
     return view;
+  }
+
+  Result<std::vector<float>> Numbers(const std::string& name) const override {
+    if (!checkpoint_.Has(name)) return std::vector<float>();
+    RW_ASSIGN(const TensorView view, checkpoint_.Get(name));
+    if (!IsFloat(view.dtype)) {
+      return Err("{}: expected F32, F16 or BF16, found {}", name, Name(view.dtype));
+    }
+    std::vector<float> numbers(static_cast<size_t>(view.size()));
+    WithFloatType(view.dtype, [&]<class T>(T) {
+      const auto* from = reinterpret_cast<const T*>(view.data);
+      for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = ToFloat(from[i]);
+    });
+    return numbers;
   }
 
  private:
@@ -86,6 +101,10 @@ class OnDevice final : public Weights {
     return weights_->TypeOf(name, dims);
   }
 
+  Result<std::vector<float>> Numbers(const std::string& name) const override {
+    return weights_->Numbers(name);
+  }
+
   Result<TensorView> Get(const std::string& name, std::span<const int64_t> dims) const override {
     RW_ASSIGN(const DType dtype, weights_->TypeOf(name, dims));
     TensorView view = TensorView::Contiguous(nullptr, dtype, dims);
@@ -113,6 +132,10 @@ class OnDevice final : public Weights {
 };
 
 }  // namespace
+
+Result<std::vector<float>> Weights::Numbers(const std::string&) const {
+  return std::vector<float>();
+}
 
 Status Weights::CopyTo(ComputeDevice& device, const std::string& name, const TensorView& to,
                        ThreadPool& pool) const {

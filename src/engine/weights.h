@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/status.h"
 #include "base/tensor.h"
@@ -22,6 +23,8 @@ class Weights {
   virtual Result<DType> TypeOf(const std::string& name, std::span<const int64_t> dims) const = 0;
   // The tensor itself, for a name and dims that TypeOf accepted. Lives as long as this object.
   virtual Result<TensorView> Get(const std::string& name, std::span<const int64_t> dims) const = 0;
+  // The numbers of a small tensor of floats of any shape, such as a scale; empty: there is none.
+  virtual Result<std::vector<float>> Numbers(const std::string& name) const;
   // Queues writing the tensor to memory of `device`, of the type of TypeOf and contiguous.
   virtual Status CopyTo(ComputeDevice& device, const std::string& name, const TensorView& to,
                         ThreadPool& pool) const;
