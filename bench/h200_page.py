@@ -151,7 +151,8 @@ products that is {prompt['median'] * 2 * 7.5e9 / 1e12:.0f} TFLOP/s.
 {attention(load('attention.json'))}
 
 Ours and cuDNN's paged attention read the cache in pages of 16, torch reads contiguous keys and
-values. Two rounds of ours. What `attention.json` says of the last column holds: another session.
+values. Two rounds of ours. wgmma and the last column are of other sessions than the rest, as
+`attention.json` says.
 
 All cases (norms, products, decode attention, sampling, hot cache): `kernels.json`, made by
 `gpu_bench --json`.

@@ -74,6 +74,8 @@ inline Params ParamsOf(std::span<const LinearArgs> products, const NormArgs* nor
   p.chunk_steps = p.steps;
   p.slots = p.packs ? SlotsFor(any.n, p.steps, p.norm.bytes) : kSlotChoices.back();
   if (p.slots == 0) p.slots = SlotsFor(any.n, 1, p.norm.bytes);
+  RW_CHECK(p.slots > 0, "{} bytes of shared memory are too little for {} tokens", SharedLimit(),
+           any.n);
   for (int chunks = 2; SharedBytes(p.slots, any.n, p.chunk_steps, p.norm.bytes) > SharedLimit();
        ++chunks) {
     p.chunk_steps = static_cast<int>(CeilDiv(p.steps, chunks));
