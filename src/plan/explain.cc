@@ -53,6 +53,16 @@ std::string Shortened(const std::string& text) {
                      std::ranges::count(text, ',') + 1, text.substr(end));
 }
 
+// Whether it found places in the graph and no kernel for any of them.
+bool HasNoKernel(const Facts& facts, Knob knob) {
+  if (!facts.graph) return false;
+  const FusionSites& sites = facts.graph->fusions[static_cast<size_t>(FusionIndex(knob))];
+  return sites.layers.empty() && !sites.declined.empty() &&
+         std::ranges::all_of(sites.declined, [](const Declined& declined) {
+           return declined.reason == Reason::kNoKernelForTypes;
+         });
+}
+
 std::string_view ShortName(Knob knob) {
   const std::string_view name = Def(knob).name;
   return name.substr(name.rfind('.') + 1);
@@ -191,7 +201,7 @@ std::string Summary(const Plan& plan, const Facts& facts) {
   std::string off;
   for (const FusionDef& fusion : Fusions()) {
     const Decision& decision = plan[fusion.knob];
-    if (fusion.makes.empty()) continue;  // nothing that could have been
+    if (fusion.makes.empty() || HasNoKernel(facts, fusion.knob)) continue;  // could not have been
     if (plan.On(fusion.knob)) {
       on += fmt::format("{}{} x{}", on.empty() ? "" : ", ", ShortName(fusion.knob),
                         decision.layers.size());
