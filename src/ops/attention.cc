@@ -1,5 +1,6 @@
 // Rotary positions, the KV cache and attention over it.
 #include "ops/ops.h"
+#include "ops/picks.h"
 
 namespace rw::ops {
 
@@ -13,8 +14,7 @@ const OpDef kRope = {
         "holds e/2 cosines and then e/2 sines; layout says which elements pair up.",
     .attrs = {{"layout", AttrDef::Kind::kText, {"half", "interleaved"}}},
     .memory = Memory::kInPlace,
-    .rows_read = [](int index,
-                    const DimNumber& dim) { return index == 3 ? dim("n") : int64_t{-1}; },
+    .rows_read = PicksRows<3>,
 };
 
 const OpDef kKvWrite = {

@@ -1,17 +1,12 @@
 // Ops that stand for several: each equals its native composition bit for bit, roundings included.
 #include "ops/ops.h"
+#include "ops/picks.h"
 
 namespace rw::ops {
 namespace {
 
 constexpr auto kFloat = AttrDef::Kind::kFloat;
 constexpr auto kText = AttrDef::Kind::kText;
-
-// Operand kTable is the cos/sin table, read in the rows of this step's tokens only.
-template <int kTable>
-int64_t ReadsAngles(int index, const DimNumber& dim) {
-  return index == kTable ? dim("n") : -1;
-}
 
 }  // namespace
 
@@ -75,7 +70,7 @@ const OpDef kRopeKvWrite = {
         "Rotate q and k by position, store k and v at slot; slot -1 rotates, stores nothing.",
     .attrs = {{"layout", kText, {"half", "interleaved"}}},
     .memory = Memory::kInPlace,
-    .rows_read = ReadsAngles<4>,
+    .rows_read = PicksRows<4>,
     .native = "q, k = rope(q, k, pos, cs) {layout}; kv = kv_write(k, v, slot, kv)",
 };
 
@@ -89,7 +84,7 @@ const OpDef kQkNormRope = {
               {"style", kText, {"llama", "gemma", "olmo"}},
               {"layout", kText, {"half", "interleaved"}}},
     .memory = Memory::kInPlace,
-    .rows_read = ReadsAngles<5>,
+    .rows_read = PicksRows<5>,
     .native =
         "q = rms_norm(q, qw) {eps, style}; k = rms_norm(k, kw) {eps, style};"
         " q, k = rope(q, k, pos, cs) {layout}",
@@ -105,7 +100,7 @@ const OpDef kQkNormRopeKvWrite = {
               {"style", kText, {"llama", "gemma", "olmo"}},
               {"layout", kText, {"half", "interleaved"}}},
     .memory = Memory::kInPlace,
-    .rows_read = ReadsAngles<6>,
+    .rows_read = PicksRows<6>,
     .native =
         "q, k = qk_norm_rope(q, k, qw, kw, pos, cs) {eps, style, layout};"
         " kv = kv_write(k, v, slot, kv)",

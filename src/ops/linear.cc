@@ -1,5 +1,6 @@
 // Matrix products with weights.
 #include "ops/ops.h"
+#include "ops/picks.h"
 
 namespace rw::ops {
 
@@ -22,12 +23,6 @@ const AttrDef kStyle{"style", kText, {"llama", "gemma", "olmo"}};
 const AttrDef kAct{"act", kText, {"silu", "gelu", "gelu_tanh"}};
 const AttrDef kHeadDim{"d", kInt};
 const AttrDef kLayout{"layout", kText, {"half", "interleaved"}};
-
-// Operand kTable is the cos/sin table, read in the rows of this step's tokens only.
-template <int kTable>
-int64_t ReadsAngles(int index, const DimNumber& dim) {
-  return index == kTable ? dim("n") : -1;
-}
 
 }  // namespace
 
@@ -54,7 +49,7 @@ const OpDef kLinear3RopeKvWrite = {
         " -> (q: T[n,hq,d], kv: kv[hk,d])",
     .summary = "Project to q, k and v, rotate q and k by position, store k and v at slot.",
     .attrs = {kHeadDim, kLayout},
-    .rows_read = ReadsAngles<5>,
+    .rows_read = PicksRows<5>,
     .native =
         "q, k, v = linear3(x, w0, w1, w2, b0, b1, b2); q = split_heads(q) {d};"
         " k = split_heads(k) {d}; v = split_heads(v) {d};"
@@ -108,7 +103,7 @@ const OpDef kRmsNormLinear3RopeKvWrite = {
         "rms_norm of x, then project to q, k and v, rotate q and k by position, store k and v at "
         "slot.",
     .attrs = {kEps, kStyle, kHeadDim, kLayout},
-    .rows_read = ReadsAngles<6>,
+    .rows_read = PicksRows<6>,
     .native =
         "x = rms_norm(x, nw) {eps, style};"
         " q, kv = linear3_rope_kv_write(x, w0, w1, w2, pos, cs, slot, kv, b0, b1, b2) {d, layout}",

@@ -1,17 +1,12 @@
 // Ops that work row by row: embedding, gathering, sampling, elementwise, norm.
 #include "ops/ops.h"
+#include "ops/picks.h"
 
 namespace rw::ops {
 namespace {
 
 constexpr auto kFloat = AttrDef::Kind::kFloat;
 constexpr auto kText = AttrDef::Kind::kText;
-
-// Operand `table` is read only in the n rows that are asked for.
-template <int kTable>
-int64_t ReadsRowsOf(int index, const DimNumber& dim, std::string_view rows) {
-  return index == kTable ? dim(rows) : -1;
-}
 
 }  // namespace
 
@@ -20,14 +15,15 @@ const OpDef kEmbed = {
     .signature = "(ids: i32[n], w: W[v,h]) -> (x: T[n,h])",
     .summary = "Row ids[i] of w, converted to the attribute dtype.",
     .attrs = {{"dtype", kText, {"f32", "f16", "bf16"}}},
-    .rows_read = [](int index, const DimNumber& dim) { return ReadsRowsOf<1>(index, dim, "n"); },
+    .rows_read = PicksRows<1>,
 };
 
 const OpDef kGatherRows = {
     .name = "gather_rows",
     .signature = "(x: T[n,h], rows: i32[r]) -> (y: T[r,h])",
     .summary = "Row rows[i] of x.",
-    .rows_read = [](int index, const DimNumber& dim) { return ReadsRowsOf<0>(index, dim, "r"); },
+    .rows_read = [](int index,
+                    const DimNumber& dim) { return index == 0 ? dim("r") : int64_t{-1}; },
 };
 
 // What it means to the bit stands in kernels/sampling.h.

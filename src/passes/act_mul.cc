@@ -1,24 +1,10 @@
 // silu + mul  =>  silu_mul, and so for gelu and gelu_tanh
 //
 // Saves a store and a load of the activated gate.
-#include <array>
-
-#include "ops/ops.h"
+#include "passes/activations.h"
 #include "passes/passes.h"
 
 namespace rw {
-namespace {
-
-struct Activation {
-  const OpDef* op;
-  const OpDef* fused;
-};
-constexpr std::array kActivations = {Activation{&ops::kSilu, &ops::kSiluMul},
-                                     Activation{&ops::kGelu, &ops::kGeluMul},
-                                     Activation{&ops::kGeluTanh, &ops::kGeluTanhMul}};
-
-}  // namespace
-
 void FindActMul(const Matcher& m, Matches& matches) {
   for (int i = 0; i < static_cast<int>(m.nodes().size()); ++i) {
     const Node& mul = m.node(i);
@@ -29,7 +15,7 @@ void FindActMul(const Matcher& m, Matches& matches) {
       const int act = m.Producer(mul.in[first ? 0 : 1], *activation.op);
       if (act < 0) continue;
       matches.Add({.nodes = {act, i},
-                   .op = activation.fused,
+                   .op = activation.gated,
                    .in = {m.node(act).in[0], mul.in[first ? 1 : 0]},
                    .attrs = {},
                    .out = mul.out,

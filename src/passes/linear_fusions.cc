@@ -10,6 +10,7 @@
 #include <array>
 
 #include "ops/ops.h"
+#include "passes/activations.h"
 #include "passes/passes.h"
 #include "passes/products.h"
 
@@ -22,21 +23,11 @@ void Append(std::vector<ValueId>& to, const std::vector<ValueId>& more) {
   to.insert(to.end(), more.begin(), more.end());
 }
 
-struct Activation {
-  const OpDef* op;
-  std::string_view act;
-};
-constexpr std::array kActivations = {Activation{&ops::kSilu, "silu"},
-                                     Activation{&ops::kGelu, "gelu"},
-                                     Activation{&ops::kGeluTanh, "gelu_tanh"}};
-
 // The node that applies an activation to a projection; -1: none.
-int FindActivated(const Matcher& m, ValueId id, std::string_view& act) {
+int FindActivated(const Matcher& m, ValueId id) {
   for (const Activation& activation : kActivations) {
     const int node = m.Producer(id, *activation.op);
-    if (node < 0 || m.Producer(m.node(node).in[0], ops::kLinear) < 0) continue;
-    act = activation.act;
-    return node;
+    if (node >= 0 && m.Producer(m.node(node).in[0], ops::kLinear) >= 0) return node;
   }
   return -1;
 }
@@ -139,10 +130,9 @@ void FindLinearActMul(const Matcher& m, Matches& matches) {
   for (int i = 0; i < static_cast<int>(m.nodes().size()); ++i) {
     const Node& mul = m.node(i);
     if (mul.op != &ops::kMul) continue;
-    std::string_view name;
     int act = -1, up = -1;
     for (int side = 0; side < 2 && up < 0; ++side) {  // the same bits either way round
-      act = FindActivated(m, mul.in[side], name);
+      act = FindActivated(m, mul.in[side]);
       if (act >= 0) up = m.Producer(mul.in[1 - side], ops::kLinear);
     }
     if (up < 0) continue;
@@ -156,7 +146,7 @@ void FindLinearActMul(const Matcher& m, Matches& matches) {
     Site site{.nodes = {gate, up, act, i},
               .op = &ops::kLinear2ActMul,
               .in = {products->x},
-              .attrs = {{"act", std::string(name)}},
+              .attrs = {{"act", std::string(m.node(act).op->name)}},
               .out = mul.out,
               .layer = mul.layer};
     Append(site.in, products->weights);

@@ -45,6 +45,9 @@ struct Draft {
   }
 };
 
+// A fusion's layers that `taken` leaves; a layer may stand several times in both.
+std::vector<int> Without(std::vector<int> layers, const std::vector<int>& taken);
+
 template <class Enum>
 KnobValue Choose1(Enum value) {
   return static_cast<int64_t>(value);

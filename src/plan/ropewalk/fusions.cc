@@ -118,15 +118,6 @@ std::optional<Ban> BannedByOthers(const Draft& draft, const FusionDef& fusion) {
   return std::nullopt;
 }
 
-// The fusion's layers that `taken` leaves.
-std::vector<int> Without(std::vector<int> layers, const std::vector<int>& taken) {
-  for (const int layer : taken) {
-    const auto it = std::ranges::find(layers, layer);
-    if (it != layers.end()) layers.erase(it);
-  }
-  return layers;
-}
-
 // A fusion that is on and works on the same rope: the larger one that contains this one, or the one
 // that competes for it.
 struct Taker {
@@ -231,6 +222,14 @@ Status DecideFusion(Draft& draft, const FusionDef& fusion) {
 }
 
 }  // namespace
+
+std::vector<int> Without(std::vector<int> layers, const std::vector<int>& taken) {
+  for (const int layer : taken) {
+    const auto it = std::ranges::find(layers, layer);
+    if (it != layers.end()) layers.erase(it);
+  }
+  return layers;
+}
 
 Status DecideFusions(Draft& draft) {
   for (const Knob knob : kRopeOrder) {

@@ -80,10 +80,8 @@ bool LeavesNothing(const Draft& draft, const FusionDef& fusion, int64_t tokens) 
         sites.declined.empty() && taken.size() >= left.size()) {
       return true;
     }
-    if (std::ranges::find(other.contains, fusion.knob) == other.contains.end()) continue;
-    for (const int layer : taken) {
-      const auto at = std::ranges::find(left, layer);
-      if (at != left.end()) left.erase(at);
+    if (std::ranges::find(other.contains, fusion.knob) != other.contains.end()) {
+      left = Without(std::move(left), taken);
     }
   }
   return left.empty();
