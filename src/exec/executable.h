@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ struct Step {
   std::vector<Slot> out;
   int kv_layer = -1;  // index of the cache it reads or writes, -1 for none
   Attrs attrs;
-  int layer = -1;  // of the model, for reports
+  int layer = -1;                                  // of the model, for reports
+  std::shared_ptr<const native::Program> program;  // of generated code; equal ones are shared
 };
 
 struct TensorPort {

@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "ir/signature.h"
 #include "ir/type.h"
+#include "native/row_code.h"
 
 namespace rw {
 
@@ -52,6 +53,9 @@ struct OpDef {
   // left out in the calls too.
   // Empty: the op is not made of others. See ops/native.h.
   std::string_view native = {};
+  // What the op does to each row, for generated code: one for each domain that it walks. Empty: its
+  // native composition has that, or only a kernel can do it.
+  std::vector<native::Meaning> meanings = {};
 };
 
 // The result types of a call, by unification of the signature's variables with the operands' types.

@@ -13,6 +13,7 @@
 #include "base/tensor.h"
 #include "base/thread_pool.h"
 #include "kv/kv_cache.h"
+#include "native/program.h"
 
 namespace rw {
 
@@ -41,6 +42,7 @@ struct KernelCall {
   const Attrs& attrs;
   ThreadPool& pool;
   const gpu::Queue* gpu = nullptr;  // the stream of a GPU kernel, whose operands lie in its memory
+  const native::Program* program = nullptr;  // of a row of NativeRow
 };
 
 // Element types of operands and results in signature order, kv excluded.
@@ -54,7 +56,7 @@ struct KernelRow {
   std::string_view op;  // the op's name
   Device device;
   // "reference": scalar, states the meaning; "simd": Highway; "gpu": ours, for CUDA and HIP;
-  // "cublaslt"
+  // "cublaslt"; "native": generated code
   std::string_view provider;
   bool (*accepts)(const KernelTypes& types, const Attrs& attrs);
   void (*run)(const KernelCall& call);
@@ -64,6 +66,11 @@ struct KernelRow {
 
 // All rows of this build. Those of one device stand in the order of preference.
 std::span<const KernelRow> KernelTable();
+
+// The row that runs programs on the device: operands are Program::in, results Program::out. It
+// stands in no table, since it computes no op of a name. nullptr: this build generates no code for
+// the device.
+const KernelRow* NativeRow(Device device);
 
 // The first row for `op` on `device` that accepts the types, trying `providers` in order, or all in
 // the order of the table if none are named; nullptr if there is none.

@@ -3,6 +3,40 @@
 #include "ops/picks.h"
 
 namespace rw::ops {
+namespace {
+
+using native::Row;
+using native::RowCode;
+using native::Segment;
+
+// The halves of what is turned, or its even and odd elements, then the rest of a head.
+std::vector<Segment> CutPairs(const Attrs& attrs, std::span<const int64_t> widths) {
+  const int64_t turned = widths[3];
+  const int64_t half = turned / 2;
+  std::vector<Segment> cut = {{0, half, 1}, {half, half, 1}};
+  if (attrs.String("layout") == "interleaved") cut = {{0, half, 2}, {1, half, 2}};
+  if (turned < widths[0]) cut.push_back({turned, widths[0] - turned, 1});
+  return cut;
+}
+
+// Rotate of kernels/scalar_math.h.
+template <int kOperand>
+void Turn(RowCode& row) {
+  const Row x = row.In(kOperand);
+  const int64_t half = row.WidthOf(3) / 2;
+  const Row c = row.Picked(3, 2, {0, half});
+  const Row s = row.Picked(3, 2, {half, half});
+  std::vector<Row> turned = {x[0] * c - x[1] * s, x[1] * c + x[0] * s};
+  if (row.segments() > 2) turned.push_back(x[2]);
+  row.Out(kOperand, RowCode::Join(turned));
+}
+
+template <int kOperand, native::Rows kPlane>
+void Keep(RowCode& row) {
+  row.StoreCache(kPlane, 2, row.In(kOperand));
+}
+
+}  // namespace
 
 // A slot of -1 (padding) does not exist for rope: every row is rotated, and only the write skips.
 const OpDef kRope = {
@@ -15,6 +49,8 @@ const OpDef kRope = {
     .attrs = {{"layout", AttrDef::Kind::kText, {"half", "interleaved"}}},
     .memory = Memory::kInPlace,
     .rows_read = PicksRows<3>,
+    .meanings = {{.domain = 0, .reads = {0, 2, 3}, .code = Turn<0>, .cut = CutPairs},
+                 {.domain = 1, .reads = {1, 2, 3}, .code = Turn<1>, .cut = CutPairs}},
 };
 
 const OpDef kKvWrite = {
@@ -22,6 +58,8 @@ const OpDef kKvWrite = {
     .signature = "(k: T[n,hk,d], v: T[n,hk,d], slot: i32[n], kv: kv[hk,d]) -> (kv: kv[hk,d])",
     .summary = "Store k and v at slot, rounded to the cache's dtype; slot -1 stores nothing.",
     .memory = Memory::kInPlace,
+    .meanings = {{.domain = 0, .reads = {0, 2}, .code = Keep<0, native::Rows::kKeys>},
+                 {.domain = 1, .reads = {1, 2}, .code = Keep<1, native::Rows::kValues>}},
 };
 
 const OpDef kAttention = {

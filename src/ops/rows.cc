@@ -8,6 +8,46 @@ namespace {
 constexpr auto kFloat = AttrDef::Kind::kFloat;
 constexpr auto kText = AttrDef::Kind::kText;
 
+using native::Row;
+using native::RowCode;
+
+// y = fn(row, x), element by element.
+template <Row (*kFn)(RowCode&, const Row&)>
+std::vector<native::Meaning> Unary() {
+  return {{.reads = {0}, .code = [](RowCode& row) { row.Out(0, kFn(row, row.In(0))); }}};
+}
+template <Row (*kFn)(const Row&, const Row&)>
+std::vector<native::Meaning> Binary() {
+  return {{.reads = {0, 1}, .code = [](RowCode& row) { row.Out(0, kFn(row.In(0), row.In(1))); }}};
+}
+
+Row By(RowCode& row, const Row& x) { return x * row.Number(row.attrs().Float("by")); }
+Row SiluOf(RowCode& row, const Row& x) { return row.Silu(x); }
+Row GeluOf(RowCode& row, const Row& x) { return row.Gelu(x); }
+Row GeluTanhOf(RowCode& row, const Row& x) { return row.GeluTanh(x); }
+Row Capped(RowCode& row, const Row& x) {
+  const Row cap = row.Number(row.attrs().Float("cap"));
+  return cap * row.Tanh(x / cap);
+}
+
+// Row index[i] of a table.
+template <int kTable, int kIndex>
+std::vector<native::Meaning> Pick() {
+  return {{.domain = native::kFirstResult, .reads = {kTable, kIndex}, .code = [](RowCode& row) {
+             row.Out(0, row.PickedRow(kTable, kIndex));
+           }}};
+}
+
+void Normalise(RowCode& row) {
+  const Row x = row.In(0);
+  const Row w = row.Weights(1);
+  const Row normed = x * row.NormFactor(row.SumSquares(x), row.attrs().Float("eps"));
+  const std::string& style = row.attrs().String("style");
+  if (style == "llama") return row.Out(0, w * row.Round(row.dtype(0), normed));
+  if (style == "gemma") return row.Out(0, normed * (row.Number(1) + w));
+  row.Out(0, w * normed);
+}
+
 }  // namespace
 
 const OpDef kEmbed = {
@@ -16,6 +56,7 @@ const OpDef kEmbed = {
     .summary = "Row ids[i] of w, converted to the attribute dtype.",
     .attrs = {{"dtype", kText, {"f32", "f16", "bf16"}}},
     .rows_read = PicksRows<1>,
+    .meanings = Pick<1, 0>(),
 };
 
 const OpDef kGatherRows = {
@@ -24,6 +65,7 @@ const OpDef kGatherRows = {
     .summary = "Row rows[i] of x.",
     .rows_read = [](int index,
                     const DimNumber& dim) { return index == 0 ? dim("r") : int64_t{-1}; },
+    .meanings = Pick<0, 1>(),
 };
 
 // What it means to the bit stands in kernels/sampling.h.
@@ -42,6 +84,7 @@ const OpDef kScale = {
     .summary = "x * by, rounded once.",
     .attrs = {{"by", kFloat}},
     .memory = Memory::kInPlace,
+    .meanings = Unary<By>(),
 };
 
 const OpDef kAdd = {
@@ -49,6 +92,7 @@ const OpDef kAdd = {
     .signature = "(a: T[n,h], b: T[n,h]) -> (y: T[n,h])",
     .summary = "a + b, rounded once.",
     .memory = Memory::kInPlace,
+    .meanings = Binary<native::operator+>(),
 };
 
 const OpDef kMul = {
@@ -56,6 +100,7 @@ const OpDef kMul = {
     .signature = "(a: T[n,h], b: T[n,h]) -> (y: T[n,h])",
     .summary = "a * b, rounded once.",
     .memory = Memory::kInPlace,
+    .meanings = Binary<native::operator*>(),
 };
 
 const OpDef kSilu = {
@@ -63,6 +108,7 @@ const OpDef kSilu = {
     .signature = "(x: T[n,h]) -> (y: T[n,h])",
     .summary = "x / (1 + exp(-x)) in float, rounded once.",
     .memory = Memory::kInPlace,
+    .meanings = Unary<SiluOf>(),
 };
 
 const OpDef kGelu = {
@@ -70,6 +116,7 @@ const OpDef kGelu = {
     .signature = "(x: T[n,h]) -> (y: T[n,h])",
     .summary = "x/2 * (1 + erf(x/sqrt 2)) in float, rounded once.",
     .memory = Memory::kInPlace,
+    .meanings = Unary<GeluOf>(),
 };
 
 const OpDef kGeluTanh = {
@@ -77,6 +124,7 @@ const OpDef kGeluTanh = {
     .signature = "(x: T[n,h]) -> (y: T[n,h])",
     .summary = "x/2 * (1 + tanh(sqrt(2/pi) * (x + 0.044715 x^3))) in float, rounded once.",
     .memory = Memory::kInPlace,
+    .meanings = Unary<GeluTanhOf>(),
 };
 
 const OpDef kSoftcap = {
@@ -85,6 +133,7 @@ const OpDef kSoftcap = {
     .summary = "cap * tanh(x / cap) in float, rounded once.",
     .attrs = {{"cap", kFloat}},
     .memory = Memory::kInPlace,
+    .meanings = Unary<Capped>(),
 };
 
 // Where rounding happens is the models' meaning, not a choice of the kernel: Llama rounds the
@@ -96,6 +145,7 @@ const OpDef kRmsNorm = {
     .summary = "x / sqrt(mean(x^2) + eps) times the weight; style says where it is rounded.",
     .attrs = {{"eps", kFloat}, {"style", kText, {"llama", "gemma", "olmo"}}},
     .memory = Memory::kInPlace,
+    .meanings = {{.reads = {0, 1}, .code = Normalise}},
 };
 
 }  // namespace rw::ops

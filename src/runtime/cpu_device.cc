@@ -54,6 +54,7 @@ class Cpu final : public ComputeDevice {
   }
 
   Status Prepare(const StepNeeds&) override { return {}; }
+  Status Build(std::span<const native::Program* const>) override { return {}; }
   Status Finish() override { return {}; }
   const gpu::Queue* queue() const override { return nullptr; }
   void SetBounds(const StepBounds&) override {}

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -61,6 +62,9 @@ class ComputeDevice {
     int64_t max_sequences, heads, head_dim, max_length;
   };
   virtual Status Prepare(const StepNeeds& needs) = 0;
+
+  // Makes the code of programs, which steps may run from then on. An error names what is missing.
+  virtual Status Build(std::span<const native::Program* const> programs) = 0;
 
   // Waits until all that was queued is done. The first error since the device was opened.
   virtual Status Finish() = 0;

@@ -82,7 +82,7 @@ void Runner::Queue(const Frame& frame, int first, int last, ThreadPool& pool) co
     for (const Slot& slot : step.out) out.push_back(View(slot, frame));
     const KvLayerView* kv =
         step.kv_layer < 0 ? nullptr : &frame.inputs.kv[static_cast<size_t>(step.kv_layer)];
-    step.kernel->run({in, out, kv, step.attrs, pool, device_->queue()});
+    step.kernel->run({in, out, kv, step.attrs, pool, device_->queue(), step.program.get()});
   }
 }
 
