@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "lower/lower.h"
+#include "ops/native.h"
 #include "plan/names.h"
 
 namespace rw {
@@ -39,6 +40,22 @@ void CheckPromises(const Plan& plan, const TokenRange& range, const Program& pro
              "{} matched {} times, the plan says {}", pass.name,
              report == program.reports.end() ? 0 : report->layers.size(), promised.size());
   }
+}
+
+// Marks what runs as native code: the ops that the plan says, and then also those between them for
+// which the plan has no question (add, kv_write).
+Graph MarkNative(Graph graph, const Plan& plan) {
+  std::vector<std::string_view> native;
+  for (const OpDecision& op : plan.ops) {
+    if (!op.custom) native.push_back(op.op);
+  }
+  if (native.empty()) return graph;
+  auto marked = ops::MakeNative(std::move(graph), [&](const Node& node) {
+    return std::ranges::find(native, node.op->name) != native.end() ||
+           (!node.op->meanings.empty() && FindCustomOp(node.op->name) == nullptr);
+  });
+  RW_CHECK(marked.has_value(), "{}", marked.error().message);
+  return *std::move(marked);
 }
 
 KernelFinder Kernels(const CompileRequest& request) {
@@ -92,6 +109,9 @@ Compiled Rewrite(const Graph& graph, Plan plan, const CompileRequest& request,
                                      .cut_before = cut_first ? cuts : std::vector<std::string>{},
                                      .stop_after = stop_after},
                                     Kernels(request));
+    if (stop_after.empty()) {
+      rewritten.graph = MarkNative(std::move(rewritten.graph), compiled.plan);
+    }
     std::vector<Piece> pieces = Partition(rewritten.graph, cuts);
     compiled.programs.push_back(
         {std::move(rewritten.graph), std::move(rewritten.reports), std::move(pieces), {}});
@@ -107,9 +127,6 @@ Status LowerPrograms(Compiled& compiled, const CompileRequest& request) {
                        .providers = request.providers,
                        .limits = request.limits};
   options.limits["n"] = request.facts.max_num_batched_tokens;
-  for (const OpDecision& op : compiled.plan.ops) {
-    if (!op.custom) options.native.push_back(op.op);
-  }
   for (Program& program : compiled.programs) {
     options.pieces = program.pieces;
     RW_ASSIGN(program.executable, Lower(program.graph, options));

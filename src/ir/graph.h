@@ -33,6 +33,7 @@ struct Node {
   std::vector<ValueId> out;
   Attrs attrs;
   int layer = kNoLayer;  // left out of structural comparison: equal layers are equal pieces
+  bool native = false;   // runs as generated code, merged with its neighbours
 };
 
 class Graph {
@@ -52,6 +53,7 @@ class Graph {
   Result<std::vector<ValueId>> AddNode(const OpDef& op, std::vector<ValueId> in, Attrs attrs,
                                        std::vector<std::string> names, int layer = kNoLayer);
   void AddOutput(ValueId id) { outputs_.push_back(id); }
+  void SetNative(size_t node, bool native) { nodes_[node].native = native; }
 
  private:
   ValueId AddValue(Value value);

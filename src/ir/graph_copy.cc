@@ -37,6 +37,12 @@ Status GraphCopy::Call(const OpDef& op, const std::vector<ValueId>& in, const At
   return {};
 }
 
+Status GraphCopy::Copy(const Node& node) {
+  RW_TRY(Call(*node.op, node.in, node.attrs, node.out, node.layer));
+  to_.SetNative(to_.nodes().size() - 1, node.native);
+  return {};
+}
+
 Graph GraphCopy::Finish() {
   for (const ValueId id : from_.outputs()) to_.AddOutput(Moved(id));
   return std::move(to_);

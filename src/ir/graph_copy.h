@@ -22,9 +22,7 @@ class GraphCopy {
   // A call whose operands and results are named by values of `from`.
   Status Call(const OpDef& op, const std::vector<ValueId>& in, const Attrs& attrs,
               const std::vector<ValueId>& out, int layer);
-  Status Copy(const Node& node) {
-    return Call(*node.op, node.in, node.attrs, node.out, node.layer);
-  }
+  Status Copy(const Node& node);
   // Adds the outputs.
   Graph Finish();
 

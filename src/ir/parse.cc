@@ -192,8 +192,10 @@ class Parser {
       RW_ASSIGN(const int64_t number, line.Int());
       layer = static_cast<int>(number);
     }
+    const bool native = line.Accept("native");
     RW_ASSIGN(const std::vector<ValueId> out,
               graph_->AddNode(*op, std::move(in), std::move(attrs), names, layer));
+    graph_->SetNative(graph_->nodes().size() - 1, native);
     for (size_t i = 0; i < out.size(); ++i) {
       ids_["%" + names[i]] = out[i];
       if (i >= types.size() || graph_->type(out[i]) != types[i]) {

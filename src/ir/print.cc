@@ -63,7 +63,8 @@ std::string Print(const Graph& graph) {
     text +=
         fmt::format("{} = {}({}){}: {}", Join(graph, node.out, Ref), node.op->name,
                     Join(graph, node.in, Ref), ToText(node.attrs), Join(graph, node.out, TypeText));
-    text += node.layer == kNoLayer ? "\n" : fmt::format(" layer {}\n", node.layer);
+    if (node.layer != kNoLayer) text += fmt::format(" layer {}", node.layer);
+    text += node.native ? " native\n" : "\n";
   }
   for (const ValueId id : graph.outputs()) {
     text += fmt::format("output {}\n", Ref(graph.value(id)));

@@ -32,4 +32,8 @@ std::span<const KernelRow> KernelTable() {
   return table;
 }
 
+const KernelRow* NativeRow(Device device) {
+  return device == Device::kCpu ? &simd::kNativeRow : nullptr;
+}
+
 }  // namespace rw

@@ -4,18 +4,20 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
+#include <memory>
 #include <numeric>
-#include <span>
 
 #include "lower/arena.h"
+#include "lower/regions.h"
 
 namespace rw {
 namespace {
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, const LowerOptions& options) : graph_(graph), options_(options) {}
+  Lowering(const Graph& graph, const LowerOptions& options)
+      : graph_(graph), options_(options), pieces_(options.pieces) {}
 
   Result<Executable> Run() {
     slots_.resize(graph_.values().size());
@@ -24,13 +26,14 @@ class Lowering {
     std::iota(root_.begin(), root_.end(), 0);
     first_step_.resize(graph_.values().size());
     AddPorts();
+    RW_TRY(AddRegions());
     FindLastUses();
     for (size_t i = 0; i < graph_.nodes().size(); ++i) {
       const Node& node = graph_.nodes()[i];
       if (node.op->memory == Memory::kView) {
         AddView(node);
       } else {
-        AddBuffers(node, static_cast<int>(i));
+        AddBuffers(node, step_of_[i], region_of_[i]);
       }
     }
     RW_TRY(PlaceArena());
@@ -82,6 +85,31 @@ class Lowering {
     }
   }
 
+  // Which nodes are native code, in regions of several. All of a region's nodes run in one step,
+  // that of its first node.
+  Status AddRegions() {
+    if (pieces_.empty()) pieces_ = Partition(graph_, {});
+    region_of_.assign(graph_.nodes().size(), -1);
+    step_of_.resize(graph_.nodes().size());
+    std::iota(step_of_.begin(), step_of_.end(), 0);
+    for (const Piece& piece : pieces_) {
+      for (Region& region : FindRegions(graph_, piece)) {
+        for (const int node : region.nodes) {
+          region_of_[static_cast<size_t>(node)] = static_cast<int>(regions_.size());
+          step_of_[static_cast<size_t>(node)] = region.nodes.front();
+        }
+        regions_.push_back(std::move(region));
+      }
+    }
+    native_row_ = NativeRow(options_.device);
+    if (!regions_.empty() && native_row_ == nullptr) {
+      const Node& node = graph_.nodes()[static_cast<size_t>(regions_.front().nodes.front())];
+      return Err("custom_ops: {} is to run as native code, which this build makes for no {}",
+                 node.op->name, Name(options_.device));
+    }
+    return {};
+  }
+
   // The result shares the memory of operand 0.
   void AddView(const Node& node) {
     const auto in = static_cast<size_t>(node.in[0]);
@@ -103,7 +131,7 @@ class Lowering {
     return width;
   }
 
-  void AddBuffers(const Node& node, int step) {
+  void AddBuffers(const Node& node, int step, int region) {
     for (size_t result = 0; result < node.out.size(); ++result) {
       const ValueId id = node.out[result];
       const auto out = static_cast<size_t>(id);
@@ -113,7 +141,10 @@ class Lowering {
         }
         continue;
       }
-      if (node.op->memory == Memory::kInPlace && MayOverwrite(node, result, step)) {
+      if (region >= 0) {  // all rows at once: nothing lies where an operand lies
+        const std::vector<ValueId>& stored = regions_[static_cast<size_t>(region)].out;
+        if (std::ranges::find(stored, id) == stored.end()) root_[out] = kNoValue;
+      } else if (node.op->memory == Memory::kInPlace && MayOverwrite(node, result, step)) {
         const auto in = static_cast<size_t>(node.in[result]);
         const auto root = static_cast<size_t>(root_[in]);
         root_[out] = root_[in];
@@ -121,6 +152,7 @@ class Lowering {
         last_use_[root] = std::max(last_use_[root], last_use_[out]);
         continue;
       }
+      if (root_[out] == kNoValue) continue;  // it never leaves the registers
       root_[out] = id;
       slots_[out] = NewSlot(Slot::Space::kArena, 0, graph_.type(id));
       first_step_[out] = step;
@@ -134,7 +166,9 @@ class Lowering {
     const auto count = static_cast<int>(graph_.nodes().size());
     for (int i = 0; i < count; ++i) {
       const Node& node = graph_.nodes()[static_cast<size_t>(i)];
-      for (const ValueId id : node.in) last_use_[static_cast<size_t>(RootOf(id))] = i;
+      for (const ValueId id : node.in) {
+        last_use_[static_cast<size_t>(RootOf(id))] = step_of_[static_cast<size_t>(i)];
+      }
       if (node.op->memory == Memory::kView) {
         root_[static_cast<size_t>(node.out[0])] = RootOf(node.in[0]);
       }
@@ -189,6 +223,7 @@ class Lowering {
     }
     exec_.arena_bytes = PlaceBlocks(blocks);
     for (size_t i = 0; i < slots_.size(); ++i) {
+      if (root_[i] == kNoValue) continue;
       const int block = block_of[static_cast<size_t>(root_[i])];
       if (block >= 0) slots_[i].offset += blocks[static_cast<size_t>(block)].offset;
     }
@@ -199,16 +234,17 @@ class Lowering {
 
   // Piece by piece. A piece equal to an earlier one takes over its kernels.
   Status AddSteps() {
-    std::vector<Piece> pieces = options_.pieces;
-    if (pieces.empty()) pieces = Partition(graph_, {});
     std::vector<const KernelRow*> kernels(graph_.nodes().size());
-    for (size_t p = 0; p < pieces.size(); ++p) {
-      const Piece& piece = pieces[p];
-      const int shift = pieces[static_cast<size_t>(piece.equal_to)].first - piece.first;
+    for (const Piece& piece : pieces_) {
+      const int shift = pieces_[static_cast<size_t>(piece.equal_to)].first - piece.first;
       const auto first_step = static_cast<int>(exec_.steps.size());
       for (int i = piece.first; i < piece.last; ++i) {
         const Node& node = graph_.nodes()[static_cast<size_t>(i)];
         if (node.op->memory == Memory::kView) continue;
+        if (region_of_[static_cast<size_t>(i)] >= 0) {
+          if (step_of_[static_cast<size_t>(i)] == i) AddRegionStep(i);
+          continue;
+        }
         const KernelRow*& kernel = kernels[static_cast<size_t>(i)];
         kernel = kernels[static_cast<size_t>(i + shift)];
         if (kernel == nullptr) {
@@ -222,26 +258,33 @@ class Lowering {
     return {};
   }
 
+  // Regions of equal programs share one.
+  void AddRegionStep(int first_node) {
+    const Region& region =
+        regions_[static_cast<size_t>(region_of_[static_cast<size_t>(first_node)])];
+    auto& program = programs_[native::Print(region.program)];
+    if (program == nullptr) program = std::make_shared<native::Program>(region.program);
+    Step step{.kernel = native_row_,
+              .layer = graph_.nodes()[static_cast<size_t>(first_node)].layer,
+              .program = program};
+    for (const ValueId id : region.in) step.in.push_back(Place(id));
+    for (const ValueId id : region.out) step.out.push_back(Place(id));
+    if (region.kv != kNoValue) step.kv_layer = kv_layer_[static_cast<size_t>(region.kv)];
+    exec_.steps.push_back(std::move(step));
+  }
+
   Result<const KernelRow*> FindKernelFor(const Node& node) const {
     const CallTypes call = TypesOf(graph_, node.in, node.out);
-    static constexpr std::array<std::string_view, 1> kNative = {"reference"};
-    const bool native = std::ranges::find(options_.native, node.op->name) != options_.native.end();
-    const std::span<const std::string_view> providers =
-        native ? std::span<const std::string_view>(kNative) : options_.providers;
-    const KernelRow* kernel = FindKernel(node.op->name, options_.device,
-                                         {call.in, call.out, call.kv}, node.attrs, providers);
+    const KernelRow* kernel =
+        FindKernel(node.op->name, options_.device, {call.in, call.out, call.kv}, node.attrs,
+                   options_.providers);
     if (kernel != nullptr) return kernel;
-    if (native && options_.device != Device::kCpu) {
-      return Err(
-          "custom_ops: {} is to run as native code, which nothing generates for {} yet; "
-          "take -{} or none out of custom_ops",
-          node.op->name, Name(options_.device), node.op->name);
-    }
     std::string types;
     for (const ValueId id : node.in) types += " " + ToString(graph_.type(id));
-    return Err("lower: no kernel of providers {} on {} for {} with operands{}",
-               providers.empty() ? "any" : fmt::format("{}", fmt::join(providers, ", ")),
-               Name(options_.device), node.op->name, types);
+    return Err(
+        "lower: no kernel of providers {} on {} for {} with operands{}",
+        options_.providers.empty() ? "any" : fmt::format("{}", fmt::join(options_.providers, ", ")),
+        Name(options_.device), node.op->name, types);
   }
 
   void AddStep(const Node& node, const KernelRow& kernel) {
@@ -261,10 +304,17 @@ class Lowering {
   const Graph& graph_;
   const LowerOptions& options_;
   Executable exec_;
-  std::vector<Slot> slots_;      // by value
-  std::vector<ValueId> root_;    // the value whose memory it is; itself unless a view
+  std::vector<Piece> pieces_;
+  std::vector<Region> regions_;
+  const KernelRow* native_row_ = nullptr;
+  std::map<std::string, std::shared_ptr<const native::Program>, std::less<>> programs_;  // by text
+  std::vector<int> region_of_;  // by node, -1: a kernel of its own
+  std::vector<int> step_of_;    // by node: the node at which it runs
+  std::vector<Slot> slots_;     // by value
+  // The value whose memory it is; itself unless a view; kNoValue: it has none.
+  std::vector<ValueId> root_;
   std::vector<int> kv_layer_;    // by value, -1 for tensors
-  std::vector<int> first_step_;  // by value: the node that writes it
+  std::vector<int> first_step_;  // by value: when it is written
   std::vector<int> last_use_;    // by value that owns memory
 };
 

@@ -1,4 +1,5 @@
-// Graph -> Executable: a kernel row for each call, a place in memory for each value.
+// Graph -> Executable: a kernel row for each call, or a program for neighbouring calls that run as
+// native code; a place in memory for each value.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,6 @@ struct LowerOptions {
   Device device = Device::kCpu;
   // Kernel providers, the preferred one first; none: all, in the order of the kernel table.
   std::vector<std::string_view> providers;
-  // Ops that run as native code: the reference kernel, whatever the providers are.
-  std::vector<std::string_view> native;
   // The graph's pieces (src/partition); empty: one piece. Equal pieces are lowered once.
   std::vector<Piece> pieces;
   // The most that each symbol of an intermediate result can be at run time ("n": tokens of a step,

@@ -9,13 +9,13 @@ namespace rw::native {
 namespace {
 
 constexpr std::array<std::string_view, 15> kCodeNames = {
-    "load", "number", "add",       "sub",   "mul",         "div",         "tanh",  "silu",
+    "load", "number",    "add",   "sub",         "mul",         "div",   "tanh",       "silu",
     "gelu", "gelu_tanh", "round", "sum_squares", "norm_factor", "store", "store_cache"};
 constexpr std::array<std::string_view, 5> kRowsNames = {"own", "shared", "picked", "keys",
                                                         "values"};
 
 std::string PrintPlace(const Instr& instr) {
-  std::string text = instr.code == Code::kLoad ? fmt::format(" in{}", instr.port)
+  std::string text = instr.code == Code::kLoad    ? fmt::format(" in{}", instr.port)
                      : instr.code == Code::kStore ? fmt::format(" out{}", instr.port)
                                                   : "";
   text += fmt::format(" {}", kRowsNames[static_cast<size_t>(instr.rows)]);
@@ -27,8 +27,8 @@ std::string PrintPlace(const Instr& instr) {
 std::string PrintInstr(size_t index, const Instr& instr) {
   std::string text = fmt::format("  %{} = {}", index, kCodeNames[static_cast<size_t>(instr.code)]);
   for (const int arg : instr.args) text += fmt::format(" %{}", arg);
-  const bool places = instr.code == Code::kLoad || instr.code == Code::kStore ||
-                      instr.code == Code::kStoreCache;
+  const bool places =
+      instr.code == Code::kLoad || instr.code == Code::kStore || instr.code == Code::kStoreCache;
   if (places) text += PrintPlace(instr);
   const bool numbered = instr.code == Code::kNumber || instr.code == Code::kNormFactor;
   if (numbered) text += fmt::format(" {:a}", instr.number);

@@ -70,7 +70,7 @@ struct Instr {
 struct Part {
   int64_t heads = 1;
   int64_t width = 0;
-  int counted = -1;  // Program::in; its rows are the part's count
+  int counted = -1;               // Program::in; its rows are the part's count
   std::vector<Segment> segments;  // of a row; each element is in one of them
   std::vector<Instr> code;
 };

@@ -60,8 +60,7 @@ Row RowCode::Map(Code code, const Row& x) {
   Row y{this, {}, x.scalar};
   for (const int part : x.parts) {
     const int64_t length = part_.code[static_cast<size_t>(part)].length;
-    y.parts.push_back(
-        Emit({.code = code, .args = {part}, .length = length, .scalar = x.scalar}));
+    y.parts.push_back(Emit({.code = code, .args = {part}, .length = length, .scalar = x.scalar}));
   }
   return y;
 }

@@ -49,7 +49,7 @@ class RowCode {
   size_t segments() const { return part_.segments.size(); }
   int64_t WidthOf(int operand) const { return operands_[static_cast<size_t>(operand)].width; }
 
-  Row In(int operand);      // the row itself
+  Row In(int operand);       // the row itself
   Row Weights(int operand);  // a vector along the row, the same for all rows
   // Elements of row index[i] of an operand, where the op has a table and an operand of indices.
   Row Picked(int operand, int index, const Segment& at);

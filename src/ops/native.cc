@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -122,6 +123,7 @@ class Expander {
     RW_ASSIGN(const std::vector<ValueId> out,
               copy_.to().AddNode(*line.op, std::move(in), std::move(attrs), std::move(names),
                                  node.layer));
+    copy_.to().SetNative(copy_.to().nodes().size() - 1, node.native);
     if (out.size() != line.out.size()) return Err("wrong number of results in '{}'", text);
     for (size_t i = 0; i < out.size(); ++i) bound[line.out[i]] = out[i];
     return {};
@@ -141,6 +143,21 @@ class Expander {
 
 Result<Graph> ExpandNative(const Graph& graph, const std::function<bool(const Node&)>& expand) {
   return Expander(graph).Run(expand);
+}
+
+Result<Graph> MakeNative(Graph graph, const std::function<bool(const Node&)>& is_native) {
+  const auto is_composed = [](const Node& node) { return node.native && !node.op->native.empty(); };
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    graph.SetNative(i, is_native(graph.nodes()[i]));
+  }
+  while (std::ranges::any_of(graph.nodes(), is_composed)) {
+    RW_ASSIGN(graph, ExpandNative(graph, is_composed));
+  }
+  // What remains is native if it has a meaning; the products in a composition have none.
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    if (graph.nodes()[i].op->meanings.empty()) graph.SetNative(i, false);
+  }
+  return graph;
 }
 
 }  // namespace rw::ops

@@ -12,4 +12,8 @@ namespace rw::ops {
 // by the calls of that composition. An error names a composition that does not fit its signature.
 Result<Graph> ExpandNative(const Graph& graph, const std::function<bool(const Node&)>& expand);
 
+// The graph with the calls for which `is_native` says so marked as native code, and written out as
+// far as they are compositions of ops with a meaning of their own.
+Result<Graph> MakeNative(Graph graph, const std::function<bool(const Node&)>& is_native);
+
 }  // namespace rw::ops

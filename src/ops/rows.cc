@@ -92,7 +92,7 @@ const OpDef kAdd = {
     .signature = "(a: T[n,h], b: T[n,h]) -> (y: T[n,h])",
     .summary = "a + b, rounded once.",
     .memory = Memory::kInPlace,
-    .meanings = Binary<native::operator+>(),
+    .meanings = Binary < native::operator+>(),
 };
 
 const OpDef kMul = {
@@ -100,7 +100,7 @@ const OpDef kMul = {
     .signature = "(a: T[n,h], b: T[n,h]) -> (y: T[n,h])",
     .summary = "a * b, rounded once.",
     .memory = Memory::kInPlace,
-    .meanings = Binary<native::operator*>(),
+    .meanings = Binary < native::operator*>(),
 };
 
 const OpDef kSilu = {

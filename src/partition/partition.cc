@@ -26,6 +26,7 @@ class Structure {
  private:
   void Append(const Node& node, const Piece& piece) {
     text_ += node.op->name;
+    if (node.native) text_ += " native";
     for (const auto& [name, value] : node.attrs) {
       text_ += fmt::format(" {}=", name);
       std::visit([&](const auto& v) { text_ += fmt::format("{}", v); }, value);

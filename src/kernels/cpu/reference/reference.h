@@ -38,5 +38,6 @@ void RmsNorm(const KernelCall& call);
 void Linear(const KernelCall& call);
 void Rope(const KernelCall& call);
 void Attention(const KernelCall& call);
+void Native(const KernelCall& call);  // KernelCall::program
 
 }  // namespace rw::reference
