@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/model_flags.h"
 #include "compile/compile.h"
+#include "lower/regions.h"
 
 namespace rw {
 namespace {
@@ -32,6 +33,19 @@ Status CheckPass(const std::string& name) {
              known[Nearest(name, known)]);
 }
 
+// The generated kernels of a piece: the ops that each of them joins.
+std::string PrintRegions(const Graph& graph, const Piece& piece) {
+  std::string text;
+  for (const Region& region : FindRegions(graph, piece)) {
+    std::vector<std::string_view> ops;
+    for (const int node : region.nodes) {
+      ops.push_back(graph.nodes()[static_cast<size_t>(node)].op->name);
+    }
+    text += fmt::format("        one native kernel: {}\n", fmt::join(ops, " + "));
+  }
+  return text;
+}
+
 std::string PrintPieces(const Program& program) {
   std::string text = fmt::format("{} pieces, {} of them differ\n", program.pieces.size(),
                                  CountDistinct(program.pieces));
@@ -46,6 +60,7 @@ std::string PrintPieces(const Program& program) {
                     piece.equal_to == static_cast<int>(i) ? "         "
                                                           : fmt::format("as {:<6}", piece.equal_to),
                     program.graph.value(first.out[0]).name, program.graph.value(last.out[0]).name);
+    if (piece.equal_to == static_cast<int>(i)) text += PrintRegions(program.graph, piece);
   }
   return text;
 }

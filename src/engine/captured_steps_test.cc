@@ -45,6 +45,7 @@ class Recorder final : public ComputeDevice {
   }
   void QueueRandom(const TensorView& to, uint64_t seed) override { cpu_->QueueRandom(to, seed); }
   Status Prepare(const StepNeeds&) override { return {}; }
+  Status Build(std::span<const native::Program* const>) override { return {}; }
   Status Finish() override { return {}; }
   const gpu::Queue* queue() const override { return nullptr; }
   void SetBounds(const StepBounds& bounds) override { bounds_ = bounds; }

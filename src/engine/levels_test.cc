@@ -96,7 +96,11 @@ TEST_P(SameBitsForEveryPlan, LevelsFusionsRangesPieces) {
       Ask(2, {"splitting_ops=kv_write"}),
       Ask(2, {"splitting_ops=attention", "use_inductor_graph_partition=false"}),
       Ask(2, {"rope_kvcache_fusion_max_token_num=16"}),
-      Ask(2, {"compile_sizes=[1,11]"})};
+      Ask(2, {"compile_sizes=[1,11]"}),
+      Ask(0, {"custom_ops=none"}),
+      Ask(2, {"custom_ops=none"}),
+      Ask(2, {"custom_ops=-rotary_embedding"}),
+      Ask(0, {"custom_ops=-rms_norm", "splitting_ops=kv_write"})};
   auto all = Load(Ask(2, {}));
   ASSERT_TRUE(all) << all.error().message;
   for (const FusionDef& fusion : Fusions()) {

@@ -100,6 +100,14 @@ Status ModelRunner::MakeRunners(const LoadProgress& progress) {
   }
   RW_TRY(device().Finish());
   if (progress) progress("compiling", 0, 0);
+  std::vector<const native::Program*> native;
+  for (const Program& program : compiled_.programs) {
+    for (const Step& step : program.executable.steps) {
+      const bool is_new = std::ranges::find(native, step.program.get()) == native.end();
+      if (step.program != nullptr && is_new) native.push_back(step.program.get());
+    }
+  }
+  RW_TRY(device().Build(native));
   RW_ASSIGN(const DeviceMemory arena,
             device().Reserve(arena_bytes, "intermediate results; lower --max-num-batched-tokens"));
   for (size_t i = 0; i < weights.size(); ++i) {

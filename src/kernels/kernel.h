@@ -56,7 +56,7 @@ struct KernelRow {
   std::string_view op;  // the op's name
   Device device;
   // "reference": scalar, states the meaning; "simd": Highway; "gpu": ours, for CUDA and HIP;
-  // "cublaslt"; "native": generated code
+  // "cublaslt"
   std::string_view provider;
   bool (*accepts)(const KernelTypes& types, const Attrs& attrs);
   void (*run)(const KernelCall& call);
@@ -68,9 +68,9 @@ struct KernelRow {
 std::span<const KernelRow> KernelTable();
 
 // The row that runs programs on the device: operands are Program::in, results Program::out. It
-// stands in no table, since it computes no op of a name. nullptr: this build generates no code for
-// the device.
-const KernelRow* NativeRow(Device device);
+// stands in no table, since it computes no op of a name. `providers` as below. nullptr: this build
+// has no native code for the device.
+const KernelRow* NativeRow(Device device, std::span<const std::string_view> providers);
 
 // The first row for `op` on `device` that accepts the types, trying `providers` in order, or all in
 // the order of the table if none are named; nullptr if there is none.

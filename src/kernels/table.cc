@@ -32,8 +32,18 @@ std::span<const KernelRow> KernelTable() {
   return table;
 }
 
-const KernelRow* NativeRow(Device device) {
-  return device == Device::kCpu ? &simd::kNativeRow : nullptr;
+const KernelRow* NativeRow(Device device, std::span<const std::string_view> providers) {
+  static constexpr const KernelRow* kRows[] = {&simd::kNativeRow, &reference::kNativeRow};
+  const auto of = [&](std::string_view provider) -> const KernelRow* {
+    for (const KernelRow* row : kRows) {
+      if (row->device == device && (provider.empty() || row->provider == provider)) return row;
+    }
+    return nullptr;
+  };
+  for (const std::string_view provider : providers) {
+    if (const KernelRow* row = of(provider)) return row;
+  }
+  return of({});
 }
 
 }  // namespace rw

@@ -101,7 +101,7 @@ class Lowering {
         regions_.push_back(std::move(region));
       }
     }
-    native_row_ = NativeRow(options_.device);
+    native_row_ = NativeRow(options_.device, options_.providers);
     if (!regions_.empty() && native_row_ == nullptr) {
       const Node& node = graph_.nodes()[static_cast<size_t>(regions_.front().nodes.front())];
       return Err("custom_ops: {} is to run as native code, which this build makes for no {}",

@@ -74,8 +74,8 @@ int RegionPlan::PartBeside(const Node& node, const native::Meaning& meaning,
       for (const int theirs : other.op->meanings[static_cast<size_t>(member.meaning)].reads) {
         for (const int ours : meaning.reads) {
           const ValueId id = node.in[static_cast<size_t>(ours)];
-          const bool rows = graph_->type(id).dims.size() > 1 &&
-                            Domain(graph_->type(id)) == wanted.domain;
+          const bool rows =
+              graph_->type(id).dims.size() > 1 && Domain(graph_->type(id)) == wanted.domain;
           if (rows && other.in[static_cast<size_t>(theirs)] == id) return static_cast<int>(p);
         }
       }
@@ -99,7 +99,8 @@ void RegionPlan::Unite(int into, int from) {
 bool RegionPlan::AddMeaning(int index, int meaning_index) {
   const Node& node = graph_->nodes()[static_cast<size_t>(index)];
   const native::Meaning& meaning = node.op->meanings[static_cast<size_t>(meaning_index)];
-  PlannedPart wanted{Domain(graph_->type(DomainOf(node, meaning))), Cut(*graph_, node, meaning),
+  PlannedPart wanted{Domain(graph_->type(DomainOf(node, meaning))),
+                     Cut(*graph_, node, meaning),
                      {{index, meaning_index}}};
   int part = PartRead(node, meaning, wanted.domain);
   if (part == kImpossible) return false;

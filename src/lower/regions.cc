@@ -27,9 +27,8 @@ class RegionWriter {
 
  private:
   void WritePart(const PlannedPart& planned) {
-    native::Part part{.heads = planned.domain.heads,
-                      .width = planned.domain.width,
-                      .segments = planned.cut};
+    native::Part part{
+        .heads = planned.domain.heads, .width = planned.domain.width, .segments = planned.cut};
     if (part.segments.empty()) part.segments = {{0, part.width, 1}};
     for (const PlannedPart::Member& member : planned.members) WriteMember(member, part);
     part.counted = Counted(part);

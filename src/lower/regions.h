@@ -17,8 +17,9 @@ struct Region {
   ValueId kv = kNoValue;     // the cache it writes
 };
 
-// The regions of a piece: its nodes that are marked native (ops/native.h). A region is as large as it may be: an op joins the one before it unless
-// it reads a value of that region in another way than row by row.
+// The regions of a piece: its nodes that are marked native (ops/native.h). A region is as large as
+// it may be: an op joins the one before it unless it reads a value of that region in another way
+// than row by row.
 std::vector<Region> FindRegions(const Graph& graph, const Piece& piece);
 
 }  // namespace rw

@@ -26,7 +26,12 @@ void Turn(RowCode& row) {
   const int64_t half = row.WidthOf(3) / 2;
   const Row c = row.Picked(3, 2, {0, half});
   const Row s = row.Picked(3, 2, {half, half});
-  std::vector<Row> turned = {x[0] * c - x[1] * s, x[1] * c + x[0] * s};
+  const Row xc = x[0] * c;  // one by one, as the order of code must not be the compiler's choice
+  const Row ys = x[1] * s;
+  const Row yc = x[1] * c;
+  const Row xs = x[0] * s;
+  std::vector<Row> turned = {xc - ys};
+  turned.push_back(yc + xs);
   if (row.segments() > 2) turned.push_back(x[2]);
   row.Out(kOperand, RowCode::Join(turned));
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <span>
 
 #include "ir/graph_copy.h"
 #include "ops/ops.h"
@@ -91,8 +92,9 @@ class Expander {
     for (size_t i = 0; i < node.in.size(); ++i) {
       bound[signature.in[i].name] = copy_.Moved(node.in[i]);
     }
-    for (const std::string_view text : Split(node.op->native, ';')) {
-      auto done = Call(node, text, bound);
+    const std::vector<std::string_view> lines = Split(node.op->native, ';');
+    for (size_t i = 0; i < lines.size(); ++i) {
+      auto done = Call(node, std::span(lines).subspan(i), bound);
       if (!done) return Err("native of {}: {}", node.op->name, done.error().message);
     }
     for (size_t i = 0; i < node.out.size(); ++i) {
@@ -105,7 +107,10 @@ class Expander {
     return {};
   }
 
-  Status Call(const Node& node, std::string_view text, std::map<std::string_view, ValueId>& bound) {
+  // The first of the lines that are left.
+  Status Call(const Node& node, std::span<const std::string_view> lines,
+              std::map<std::string_view, ValueId>& bound) {
+    const std::string_view text = lines.front();
     RW_ASSIGN(const Line line, ParseLine(text, node.attrs));
     std::vector<ValueId> in;
     for (const std::string_view name : line.in) {
@@ -119,7 +124,9 @@ class Expander {
       attrs.Set(name, *value);
     }
     std::vector<std::string> names;
-    for (const std::string_view name : line.out) names.push_back(NewName(node, name));
+    for (const std::string_view name : line.out) {
+      names.push_back(NameOf(node, name, lines.subspan(1)));
+    }
     RW_ASSIGN(const std::vector<ValueId> out,
               copy_.to().AddNode(*line.op, std::move(in), std::move(attrs), std::move(names),
                                  node.layer));
@@ -129,8 +136,19 @@ class Expander {
     return {};
   }
 
-  // The node's first result says where it came from.
-  std::string NewName(const Node& node, std::string_view name) {
+  // A result of the node keeps its name if no later line binds it; else the node's first result
+  // says where it came from.
+  std::string NameOf(const Node& node, std::string_view name,
+                     std::span<const std::string_view> later) {
+    const auto binds = [&](std::string_view line) {
+      const auto out = Split(line.substr(0, line.find('=')), ',');
+      return std::ranges::find(out, name) != out.end();
+    };
+    const auto& results = node.op->signature.out;
+    const auto result = std::ranges::find(results, name, [](const auto& r) { return r.name; });
+    if (result != results.end() && std::ranges::none_of(later, binds)) {
+      return from_.value(node.out[static_cast<size_t>(result - results.begin())]).name;
+    }
     return fmt::format("{}.native{}.{}", from_.value(node.out[0]).name, fresh_++, name);
   }
 

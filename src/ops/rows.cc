@@ -18,7 +18,11 @@ std::vector<native::Meaning> Unary() {
 }
 template <Row (*kFn)(const Row&, const Row&)>
 std::vector<native::Meaning> Binary() {
-  return {{.reads = {0, 1}, .code = [](RowCode& row) { row.Out(0, kFn(row.In(0), row.In(1))); }}};
+  return {{.reads = {0, 1}, .code = [](RowCode& row) {
+             const Row a = row.In(0);
+             const Row b = row.In(1);
+             row.Out(0, kFn(a, b));
+           }}};
 }
 
 Row By(RowCode& row, const Row& x) { return x * row.Number(row.attrs().Float("by")); }

@@ -63,7 +63,8 @@ class ComputeDevice {
   };
   virtual Status Prepare(const StepNeeds& needs) = 0;
 
-  // Makes the code of programs, which steps may run from then on. An error names what is missing.
+  // Makes the code of programs, which steps may run from then on; equal programs share it. An error
+  // names what is missing.
   virtual Status Build(std::span<const native::Program* const> programs) = 0;
 
   // Waits until all that was queued is done. The first error since the device was opened.

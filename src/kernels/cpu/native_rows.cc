@@ -10,8 +10,7 @@ CachePlace StoreToCache(const KernelCall& call, const native::Instr& instr, Nati
   if (slot < 0) return {};
   RW_CHECK(slot < kv.pages * kPageSize, "slot {} of {} pages", slot, kv.pages);
   const bool keys = instr.rows == native::Rows::kKeys;
-  const int64_t element =
-      kv.Offset(slot / kPageSize, at.head, slot % kPageSize) + instr.at.begin;
+  const int64_t element = kv.Offset(slot / kPageSize, at.head, slot % kPageSize) + instr.at.begin;
   return {(keys ? kv.k : kv.v) + element * static_cast<int64_t>(SizeOf(kv.dtype)),
           CacheScale(keys ? kv.k_scale : kv.v_scale, at.head)};
 }

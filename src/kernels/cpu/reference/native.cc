@@ -98,7 +98,8 @@ class RowRun {
     const std::byte* from = LoadFrom(call_, part_, instr, at);
     WithFloatType(instr.dtype, [&]<class T>(T) {
       const T* x = reinterpret_cast<const T*>(from);
-      for (size_t j = 0; j < y.size(); ++j) y[j] = ToFloat(x[static_cast<int64_t>(j) * instr.at.stride]);
+      for (size_t j = 0; j < y.size(); ++j)
+        y[j] = ToFloat(x[static_cast<int64_t>(j) * instr.at.stride]);
     });
   }
 
@@ -140,5 +141,8 @@ void Native(const KernelCall& call) {
     });
   }
 }
+
+const KernelRow kNativeRow = {"native", Device::kCpu, kProvider,
+                              [](const KernelTypes&, const Attrs&) { return true; }, Native};
 
 }  // namespace rw::reference

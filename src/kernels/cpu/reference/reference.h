@@ -17,6 +17,7 @@ std::span<const KernelRow> NormRows();       // rms_norm, add_rms_norm
 std::span<const KernelRow> LinearRows();     // linear, linear2, linear3
 std::span<const KernelRow> RopeRows();       // rope, rope_kv_write, qk_norm_rope(_kv_write)
 std::span<const KernelRow> AttentionRows();  // attention
+extern const KernelRow kNativeRow;           // programs (native/program.h)
 
 // The kernels themselves: a vector provider runs them on machines without vectors. RmsNorm, Linear
 // and Rope serve their fused ops too.

@@ -62,7 +62,8 @@ class PartRun {
     const auto count = static_cast<int>(part_.code.size());
     std::vector<int> last(part_.code.size(), -1);
     for (int i = 0; i < count; ++i) {
-      for (const int arg : part_.code[static_cast<size_t>(i)].args) last[static_cast<size_t>(arg)] = i;
+      for (const int arg : part_.code[static_cast<size_t>(i)].args)
+        last[static_cast<size_t>(arg)] = i;
     }
     std::vector<int> place(part_.code.size(), -1);
     std::vector<int> free;
@@ -93,8 +94,7 @@ class PartRun {
 
   HWY_INLINE void RunOne(size_t i, const Tile& tile) {
     const Instr& instr = part_.code[i];
-    const int64_t count =
-        instr.scalar ? 1 : std::min(tile.size, instr.length - tile.begin);
+    const int64_t count = instr.scalar ? 1 : std::min(tile.size, instr.length - tile.begin);
     if (count <= 0) return;
     float* y = tiles_[i];
     switch (instr.code) {
@@ -132,7 +132,8 @@ class PartRun {
       case Code::kStore: {
         const TensorView& out = call_.out[static_cast<size_t>(instr.port)];
         std::byte* to = StoreTo(call_, part_, instr, tile.row);
-        return WithFloatType(out.dtype, [&]<class T>(T) { Store<T>(instr, to, tile.begin, count, 1); });
+        return WithFloatType(out.dtype,
+                             [&]<class T>(T) { Store<T>(instr, to, tile.begin, count, 1); });
       }
       case Code::kStoreCache: {
         const CachePlace to = StoreToCache(call_, instr, tile.row);
@@ -161,10 +162,12 @@ class PartRun {
     const float* b = Arg(instr, 1);
     if (IsScalar(instr, 0)) {
       const VF one = Set(*a);
-      Map(count, y, [&](VF x) RW_INLINED { return fn(one, x); }, b);
+      Map(
+          count, y, [&](VF x) RW_INLINED { return fn(one, x); }, b);
     } else if (IsScalar(instr, 1)) {
       const VF one = Set(*b);
-      Map(count, y, [&](VF x) RW_INLINED { return fn(x, one); }, a);
+      Map(
+          count, y, [&](VF x) RW_INLINED { return fn(x, one); }, a);
     } else {
       Map(count, y, fn, a, b);
     }
@@ -197,7 +200,8 @@ class PartRun {
       }
     } else if constexpr (std::is_same_v<T, F8E4M3>) {
       const VF unit = Set(scale);
-      Map(count, y, [unit](VF v) RW_INLINED { return hn::Div(v, unit); }, x);
+      Map(
+          count, y, [unit](VF v) RW_INLINED { return hn::Div(v, unit); }, x);
     } else {
       Convert(x, y, count);
     }
@@ -247,9 +251,10 @@ HWY_EXPORT(Native);
 
 }  // namespace
 
-const KernelRow kNativeRow = {"native", Device::kCpu, "native",
+const KernelRow kNativeRow = {"native", Device::kCpu, kProvider,
                               [](const KernelTypes&, const Attrs&) { return true; },
-                              [](const KernelCall& call) { HWY_DYNAMIC_DISPATCH(Native)(call); }};
+                              [](const KernelCall& call) { HWY_DYNAMIC_DISPATCH(Native)
+                                                           (call); }};
 
 }  // namespace rw::simd
 #endif  // HWY_ONCE
