@@ -8,6 +8,7 @@
 
 #include "base/status.h"
 #include "cli/command.h"
+#include "cli/model_flags.h"
 #include "engine/engine.h"
 
 namespace rw {
@@ -37,6 +38,10 @@ struct BatchRun {
   double generate_seconds = 0;  // from then to the end
   int64_t generated = 0;        // tokens in that time
 };
+
+// The model on the device that the flags name, with room for such a batch and no more.
+Result<ModelOptions> OptionsFor(const ModelFlags& flags, const BatchShape& shape,
+                                const ModelConfig& config);
 
 // One batch of random prompts of equal length, run to its end.
 Result<BatchRun> RunBatch(Engine& engine, const BatchShape& shape, uint64_t seed);

@@ -26,6 +26,19 @@ void BatchShape::AddFlags(CLI::App& command) {
   positive("--batch-size", batch_size, "Sequences");
 }
 
+Result<ModelOptions> OptionsFor(const ModelFlags& flags, const BatchShape& shape,
+                                const ModelConfig& config) {
+  RW_ASSIGN(ModelOptions options, flags.ModelOnDevice(config.dtype));
+  const int64_t length = shape.input_len + shape.output_len;
+  if (options.max_model_len == 0) options.max_model_len = length;
+  if (length > options.max_model_len) {
+    return Err("expected input-len + output-len of at most max-model-len {}, found {}",
+               options.max_model_len, length);
+  }
+  options.max_sequences = shape.batch_size;
+  return options;
+}
+
 Result<BatchRun> RunBatch(Engine& engine, const BatchShape& shape, uint64_t seed) {
   std::mt19937_64 random(seed);
   std::set<SequenceId> first;  // sequences still without a token

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/bench.h"
-#include "cli/model_flags.h"
+#include "cli/in_turn.h"
 
 namespace rw {
 namespace {
@@ -23,36 +23,11 @@ std::string_view Short(Knob knob) {
   return name.substr(name.rfind('.') + 1);
 }
 
-// Percent that `on` is faster than `off`, pair by pair: both ran right after each other, so what
-// slows the machine for a while slows both.
-std::vector<double> Gains(const std::vector<double>& on, const std::vector<double>& off) {
-  std::vector<double> gains;
-  for (size_t i = 0; i < on.size(); ++i) gains.push_back((off[i] / on[i] - 1) * 100);
-  return gains;
-}
-
 struct Measurement {
   std::string name;
-  std::vector<double> prompt;    // gains
-  std::vector<double> generate;  // gains
+  std::vector<double> prompt;  // gains
+  std::vector<double> generate;
 };
-
-// A, B, B, A, A, B ...: neither always comes first.
-Result<Measurement> Measure(std::string name, Engine& on, Engine& off, const Flags& flags) {
-  std::array<std::vector<double>, 2> prompt;
-  std::array<std::vector<double>, 2> generate;
-  for (int64_t i = -1; i < flags.num_iters; ++i) {  // the first pair warms up
-    for (const int turn : {0, 1}) {
-      const size_t which = static_cast<size_t>((i + 1 + turn) % 2);
-      RW_ASSIGN(const BatchRun run,
-                RunBatch(which == 0 ? on : off, flags.batch, static_cast<uint64_t>(i + 1)));
-      if (i < 0) continue;
-      prompt[which].push_back(run.prompt_seconds);
-      generate[which].push_back(run.generate_seconds);
-    }
-  }
-  return Measurement{std::move(name), Gains(prompt[0], prompt[1]), Gains(generate[0], generate[1])};
-}
 
 std::string Percent(const std::vector<double>& gains) {
   const Spread spread(gains);
@@ -90,11 +65,7 @@ void Print(const std::vector<Measurement>& measurements, const Flags& flags,
 
 Result<int> BenchFusions(const Flags& flags) {
   RW_ASSIGN(const ModelConfig config, LoadConfig(flags.model.model));
-  RW_ASSIGN(ModelOptions options, flags.model.ModelOnDevice(config.dtype));
-  if (options.max_model_len == 0) {
-    options.max_model_len = flags.batch.input_len + flags.batch.output_len;
-  }
-  options.max_sequences = flags.batch.batch_size;
+  RW_ASSIGN(const ModelOptions options, OptionsFor(flags.model, flags.batch, config));
   ThreadPool pool(flags.model.Threads());
   RW_ASSIGN(ModelRunner model, LoadModel(flags.model, config, options, pool));
   Engine on(model.With(options.plan, pool).value(), pool);
@@ -102,8 +73,10 @@ Result<int> BenchFusions(const Flags& flags) {
   const auto measure = [&](std::string name, const Options& without) -> Status {
     RW_ASSIGN(ModelRunner other, model.With(without, pool));
     Engine off(std::move(other), pool);
-    RW_ASSIGN(Measurement measurement, Measure(std::move(name), on, off, flags));
-    measurements.push_back(std::move(measurement));
+    RW_ASSIGN(const std::vector<TurnTimes> times,
+              RunInTurn(std::array{&on, &off}, flags.batch, flags.num_iters));
+    measurements.push_back({std::move(name), Gains(times[0].prompt, times[1].prompt),
+                            Gains(times[0].generate, times[1].generate)});
     return {};
   };
   for (const FusionDef& fusion : Fusions()) {

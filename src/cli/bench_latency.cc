@@ -3,18 +3,23 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/bench.h"
-#include "cli/model_flags.h"
+#include "cli/bench_ab.h"
 #include "ops/cost.h"
 
 namespace rw {
 namespace {
 
+constexpr int64_t kRuns = 5;
+constexpr int64_t kAbRounds = 10;
+
 struct Flags {
   ModelFlags model;
   BatchShape batch;
-  int64_t num_iters = 5;
+  std::string ab;
+  std::optional<int64_t> num_iters;
   int64_t num_iters_warmup = 1;
   bool json = false;
 };
@@ -76,20 +81,19 @@ void Print(const Flags& flags, const ModelRunner& model, const std::vector<Batch
 }
 
 Result<int> BenchLatency(const Flags& flags) {
-  RW_ASSIGN(const ModelConfig config, LoadConfig(flags.model.model));
-  RW_ASSIGN(ModelOptions options, flags.model.ModelOnDevice(config.dtype));
-  const int64_t length = flags.batch.input_len + flags.batch.output_len;
-  if (options.max_model_len == 0) options.max_model_len = length;
-  if (length > options.max_model_len) {
-    return Err("expected input-len + output-len of at most max-model-len {}, found {}",
-               options.max_model_len, length);
+  if (!flags.ab.empty()) {
+    return BenchAb(
+        flags.model, flags.batch,
+        {flags.ab, flags.num_iters.value_or(kAbRounds), flags.num_iters_warmup, flags.json});
   }
-  options.max_sequences = flags.batch.batch_size;
+  RW_ASSIGN(const ModelConfig config, LoadConfig(flags.model.model));
+  RW_ASSIGN(const ModelOptions options, OptionsFor(flags.model, flags.batch, config));
   ThreadPool pool(flags.model.Threads());
   RW_ASSIGN(ModelRunner model, LoadModel(flags.model, config, options, pool));
   Engine engine(std::move(model), pool);
   std::vector<BatchRun> runs;
-  for (int64_t i = 0; i < flags.num_iters_warmup + flags.num_iters; ++i) {
+  const int64_t iterations = flags.num_iters_warmup + flags.num_iters.value_or(kRuns);
+  for (int64_t i = 0; i < iterations; ++i) {
     RW_ASSIGN(const BatchRun run, RunBatch(engine, flags.batch, static_cast<uint64_t>(i)));
     if (i >= flags.num_iters_warmup) runs.push_back(run);
   }
@@ -105,16 +109,26 @@ CommandBody AddLatencyBench(CLI::App& bench) {
       bench.add_subcommand("latency", "Speed of one batch: prompt, then generation");
   latency->footer(
       "Examples:\n  ropewalk bench latency models/tales-5m --input-len 128 --output-len 64\n"
-      "  ropewalk bench latency FOLDER_WITH_CONFIG_JSON --load-format dummy --batch-size 4");
+      "  ropewalk bench latency FOLDER_WITH_CONFIG_JSON --load-format dummy --batch-size 4\n"
+      "  ropewalk bench latency models/tales-5m --ab merge_qkv\n"
+      "  ropewalk bench latency models/tales-5m --device cuda --ab cudagraph_mode=NONE,FULL");
   flags->model.AddModel(*latency);
   flags->model.AddLoadFormat(*latency);
   flags->model.AddKernels(*latency);
   flags->model.AddPlan(*latency);
   flags->model.AddSizes(*latency);
   flags->batch.AddFlags(*latency);
-  latency->add_option("--num-iters", flags->num_iters, "Measured runs")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  latency
+      ->add_option("--ab", flags->ab,
+                   "Compare two values of a knob in one run: KNOB for on and off, KNOB=A,B for two "
+                   "others")
+      ->type_name("KNOB[=A,B]");
+  latency
+      ->add_option(
+          "--num-iters", flags->num_iters,
+          fmt::format("Measured runs ({}); with --ab: rounds of two runs with each value ({})",
+                      kRuns, kAbRounds))
+      ->check(CLI::PositiveNumber);
   latency->add_option("--num-iters-warmup", flags->num_iters_warmup, "Runs before them")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
