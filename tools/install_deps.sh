@@ -3,8 +3,9 @@
 set -eu
 
 build="g++ cmake ninja-build ccache mold pkg-config libfmt-dev libsimdjson-dev nlohmann-json3-dev
-libcli11-dev libexpected-dev libhwy-dev libpcre2-dev libutf8proc-dev"
-test="libgtest-dev libgmock-dev python3 clang-format chromium"
+libcli11-dev libexpected-dev libhwy-dev libpcre2-dev libutf8proc-dev
+python3"
+test="libgtest-dev libgmock-dev clang-format chromium"
 fuzz="clang libclang-rt-14-dev"
 lint="clang-tidy"
 bench="libbenchmark-dev"

@@ -62,6 +62,7 @@ struct KernelRow {
   void (*run)(const KernelCall& call);
   // Rows of x in a call, at most; 0: any number. A plan uses the row in steps up to there.
   int64_t most_tokens = 0;
+  std::string_view file = __builtin_FILE();  // that declares the row (source_hash.h)
 };
 
 // All rows of this build. Those of one device stand in the order of preference.

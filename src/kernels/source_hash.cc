@@ -1,0 +1,31 @@
+#include "kernels/source_hash.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rw {
+
+std::string_view SourceHash(const KernelRow& row) {
+  // The compiler names the file by the path it was given; the folder of kernels is the last of
+  // that name in it.
+  constexpr std::string_view kFolder = "kernels/";
+  const size_t begin = row.file.rfind(kFolder);
+  RW_CHECK(begin != std::string_view::npos, "{} is a kernel outside of {}", row.file, kFolder);
+  const auto source =
+      std::ranges::find(HashedSources(), row.file.substr(begin), &HashedSource::file);
+  RW_CHECK(source != HashedSources().end(), "{} has no hash", row.file);
+  return source->hash;
+}
+
+std::string KernelKey(const KernelRow& row) { return fmt::format("{}@{}", row.op, row.provider); }
+
+std::string_view SourceHash(std::string_view key) {
+  const auto row = std::ranges::find_if(
+      KernelTable(), [&](const KernelRow& candidate) { return KernelKey(candidate) == key; });
+  return row == KernelTable().end() ? std::string_view{} : SourceHash(*row);
+}
+
+}  // namespace rw
