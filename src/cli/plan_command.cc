@@ -59,7 +59,17 @@ Result<CompileRequest> Request(const Flags& flags, const std::optional<ModelConf
                          .providers = model.providers};
   Facts& facts = request.facts;
   facts.platform = platform;
-  facts.hidden_size = config ? config->hidden_size : flags.hidden_size;
+  facts.evidence = model.evidence;
+  facts.hidden_size = flags.hidden_size;
+  if (config) {
+    facts.hidden_size = config->hidden_size;
+    facts.intermediate_size = config->intermediate_size;
+    facts.head_dim = config->head_dim;
+    facts.num_q_heads = config->num_q_heads;
+    facts.num_kv_heads = config->num_kv_heads;
+    facts.kv_dtype = model.kv_dtype;
+    facts.kv_layout = model.kv_layout;
+  }
   facts.dtype = model.dtype;
   facts.block_quantized_fp8 = flags.quantization == "block-fp8";
   facts.nvfp4 = flags.quantization == "nvfp4";

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "compile/native_ops.h"
 #include "lower/lower.h"
 #include "ops/native.h"
 #include "plan/names.h"
@@ -25,7 +26,7 @@ bool Kept(const std::vector<int>& promised, const std::vector<int>& done, bool f
 bool ComesFirst(const TokenRange& range, Knob knob) {
   return std::ranges::none_of(range.fusions, [&](Knob other) {
     const FusionDef& fusion = *FindFusion(other);
-    return std::ranges::find(fusion.contains, knob) != fusion.contains.end() ||
+    return TakesFrom(fusion, knob) ||
            std::ranges::find(fusion.competes, knob) != fusion.competes.end();
   });
 }
@@ -42,13 +43,19 @@ void CheckPromises(const Plan& plan, const TokenRange& range, const Program& pro
   }
 }
 
-// Marks what runs as native code: the ops that the plan says, and then also those between them for
-// which the plan has no question (add, kv_write).
-Graph MarkNative(Graph graph, const Plan& plan) {
-  std::vector<std::string_view> native;
-  for (const OpDecision& op : plan.ops) {
-    if (!op.custom) native.push_back(op.op);
-  }
+// Those of the names that are ops of the graph.
+std::vector<std::string> OpsIn(const Graph& graph, const std::vector<std::string>& names) {
+  std::vector<std::string> ops;
+  std::ranges::copy_if(names, std::back_inserter(ops), [&](const std::string& name) {
+    return std::ranges::any_of(graph.nodes(),
+                               [&](const Node& node) { return node.op->name == name; });
+  });
+  return ops;
+}
+
+// Marks what runs as native code: the ops named, and, where there are any, those between them for
+// which a plan has no question (add, kv_write).
+Graph MarkNative(Graph graph, const std::vector<std::string>& native) {
   if (native.empty()) return graph;
   auto marked = ops::MakeNative(std::move(graph), [&](const Node& node) {
     return std::ranges::find(native, node.op->name) != native.end() ||
@@ -60,6 +67,23 @@ Graph MarkNative(Graph graph, const Plan& plan) {
 
 KernelFinder Kernels(const CompileRequest& request) {
   return KernelsOf(request.facts.platform.device, request.providers);
+}
+
+// The graph with the fusions of a range.
+Program Fuse(const Graph& graph, const Plan& plan, const TokenRange& range,
+             const CompileRequest& request, std::string_view stop_after) {
+  const bool cut_first = !plan.On(Knob::kUseInductorGraphPartition);
+  Rewritten rewritten =
+      RunPasses(graph,
+                {.fusions = range.fusions,
+                 .cut_before = cut_first ? SplittingOpsOf(plan) : std::vector<std::string>{},
+                 .stop_after = stop_after},
+                Kernels(request));
+  Program program{.fusions = range.fusions,
+                  .graph = std::move(rewritten.graph),
+                  .reports = std::move(rewritten.reports)};
+  if (plan.policy == Policy::kRopewalk && stop_after.empty()) CheckPromises(plan, range, program);
+  return program;
 }
 
 }  // namespace
@@ -83,6 +107,7 @@ std::vector<std::string> SplittingOpsOf(const Plan& plan) {
 Facts FactsOf(const Graph& graph, const CompileRequest& request) {
   Facts facts = request.facts;
   facts.graph = Survey(graph, Kernels(request));
+  facts.native_ops = NativeOps(facts.platform.device);
   return facts;
 }
 
@@ -95,29 +120,26 @@ Result<Plan> PlanFor(const Facts& facts, const CompileRequest& request) {
 Compiled Rewrite(const Graph& graph, Plan plan, const CompileRequest& request,
                  std::string_view stop_after) {
   Compiled compiled{.plan = std::move(plan)};
-  const bool cut_first = !compiled.plan.On(Knob::kUseInductorGraphPartition);
   const std::vector<std::string> cuts = SplittingOpsOf(compiled.plan);
-  std::vector<const TokenRange*> made;  // the first range of each program
+  std::vector<Program> fused;  // for each list of fusions
+  std::vector<Program>& programs = compiled.programs;
   for (const TokenRange& range : compiled.plan.ranges) {
-    const auto equal = std::ranges::find_if(
-        made, [&](const TokenRange* other) { return other->fusions == range.fusions; });
-    compiled.program_of.push_back(static_cast<int>(equal - made.begin()));
-    if (equal != made.end()) continue;
-    made.push_back(&range);
-    Rewritten rewritten = RunPasses(graph,
-                                    {.fusions = range.fusions,
-                                     .cut_before = cut_first ? cuts : std::vector<std::string>{},
-                                     .stop_after = stop_after},
-                                    Kernels(request));
-    if (stop_after.empty()) {
-      rewritten.graph = MarkNative(std::move(rewritten.graph), compiled.plan);
+    auto base = std::ranges::find(fused, range.fusions, &Program::fusions);
+    if (base == fused.end()) {
+      fused.push_back(Fuse(graph, compiled.plan, range, request, stop_after));
+      base = fused.end() - 1;
     }
-    std::vector<Piece> pieces = Partition(rewritten.graph, cuts);
-    compiled.programs.push_back(
-        {std::move(rewritten.graph), std::move(rewritten.reports), std::move(pieces), {}});
-    if (compiled.plan.policy == Policy::kRopewalk && stop_after.empty()) {
-      CheckPromises(compiled.plan, range, compiled.programs.back());
-    }
+    const std::vector<std::string> native = OpsIn(base->graph, range.native);
+    const auto equal = std::ranges::find_if(programs, [&](const Program& other) {
+      return other.fusions == range.fusions && other.native == native;
+    });
+    compiled.program_of.push_back(static_cast<int>(equal - programs.begin()));
+    if (equal != programs.end()) continue;
+    Program program = *base;
+    program.native = native;
+    if (stop_after.empty()) program.graph = MarkNative(std::move(program.graph), native);
+    program.pieces = Partition(program.graph, cuts);
+    programs.push_back(std::move(program));
   }
   return compiled;
 }

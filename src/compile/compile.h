@@ -18,7 +18,7 @@
 namespace rw {
 
 struct CompileRequest {
-  Facts facts;  // facts.graph is filled in from the graph
+  Facts facts;  // facts.graph and facts.native_ops are filled in
   Options options;
   Policy policy = Policy::kRopewalk;
   std::vector<std::string_view> providers;  // of kernels, best first; none: the table's order
@@ -28,6 +28,8 @@ struct CompileRequest {
 
 // The graph as it runs for the step sizes in some of the plan's ranges.
 struct Program {
+  std::vector<Knob> fusions;        // that are on
+  std::vector<std::string> native;  // ops of the graph that run as native code
   Graph graph;
   std::vector<PassReport> reports;
   std::vector<Piece> pieces;

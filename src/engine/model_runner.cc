@@ -49,11 +49,20 @@ Platform PlatformOf(const ComputeDevice& device) {
 }  // namespace
 
 CompileRequest RequestFor(const ModelConfig& config, const ModelOptions& options) {
+  const bool cpu = options.device->kind() == Device::kCpu;
   return {.facts = {.platform = PlatformOf(*options.device),
+                    .device_name = cpu ? "" : options.device->name(),
                     .hidden_size = config.hidden_size,
+                    .intermediate_size = config.intermediate_size,
+                    .head_dim = config.head_dim,
+                    .num_q_heads = config.num_q_heads,
+                    .num_kv_heads = config.num_kv_heads,
                     .dtype = options.dtype,
+                    .kv_dtype = options.kv_dtype,
+                    .kv_layout = options.kv_layout,
                     .max_num_batched_tokens = options.max_batch_tokens,
-                    .max_num_seqs = options.max_sequences},
+                    .max_num_seqs = options.max_sequences,
+                    .evidence = options.evidence},
           .options = options.plan,
           .providers = options.providers,
           .limits = {{"r", options.max_sequences}}};

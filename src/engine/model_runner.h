@@ -26,9 +26,6 @@
 
 namespace rw {
 
-// The order of a page's dims: tokens of a head together (HND), or heads of a token (NHD).
-enum class KvLayout : uint8_t { kHnd, kNhd };
-
 struct ModelOptions {
   DType dtype = DType::kF32;       // of activations
   DType kv_dtype = DType::kF32;    // of the KV cache
@@ -44,6 +41,7 @@ struct ModelOptions {
   bool hidden_states = false;               // Forward also returns hidden.0 .. hidden.L
   KvLayout kv_layout = KvLayout::kHnd;
   std::shared_ptr<ComputeDevice> device = CpuDevice();
+  Evidence evidence = BuiltinEvidence();  // on which the plan may rest
 };
 
 // What is asked of the compiler for such a model.

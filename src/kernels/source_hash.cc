@@ -23,8 +23,11 @@ std::string_view SourceHash(const KernelRow& row) {
 std::string KernelKey(const KernelRow& row) { return fmt::format("{}@{}", row.op, row.provider); }
 
 std::string_view SourceHash(std::string_view key) {
-  const auto row = std::ranges::find_if(
-      KernelTable(), [&](const KernelRow& candidate) { return KernelKey(candidate) == key; });
+  const size_t at = key.find('@');
+  const auto row = std::ranges::find_if(KernelTable(), [&](const KernelRow& candidate) {
+    return at != key.npos && candidate.op == key.substr(0, at) &&
+           candidate.provider == key.substr(at + 1);
+  });
   return row == KernelTable().end() ? std::string_view{} : SourceHash(*row);
 }
 

@@ -14,6 +14,9 @@ namespace rw {
 
 inline constexpr int64_t kPageSize = 16;
 
+// The order of a page's dims: tokens of a head together (HND), or heads of a token (NHD).
+enum class KvLayout : uint8_t { kHnd, kNhd };
+
 // Keys and values of one layer: [pages, kv heads hk, kPageSize, head dim d] each. Strides are in
 // elements, so that a kernel serves any order of those dims; d is always contiguous.
 struct KvLayerView {

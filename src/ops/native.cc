@@ -163,8 +163,22 @@ Result<Graph> ExpandNative(const Graph& graph, const std::function<bool(const No
   return Expander(graph).Run(expand);
 }
 
+bool HasMeaning(const OpDef& op) {
+  if (!op.meanings.empty()) return true;
+  Attrs any;  // an op that is named by an attribute: any of them
+  for (const AttrDef& attr : op.attrs) {
+    if (!attr.values.empty()) any.Set(attr.name, std::string(attr.values.front()));
+  }
+  return std::ranges::any_of(Split(op.native, ';'), [&](std::string_view text) {
+    const auto line = ParseLine(text, any);
+    return line && HasMeaning(*line->op);
+  });
+}
+
 Result<Graph> MakeNative(Graph graph, const std::function<bool(const Node&)>& is_native) {
-  const auto is_composed = [](const Node& node) { return node.native && !node.op->native.empty(); };
+  const auto is_composed = [](const Node& node) {
+    return node.native && !node.op->native.empty() && HasMeaning(*node.op);
+  };
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
     graph.SetNative(i, is_native(graph.nodes()[i]));
   }

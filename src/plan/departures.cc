@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "plan/names.h"
 
 namespace rw {
 namespace {
@@ -287,6 +288,10 @@ Facts FactsOf(const Departure& departure) {
   facts.platform = *ParsePlatform(departure.platform);
   facts.tensor_parallel_size = departure.tensor_parallel_size;
   facts.hidden_size = 8192;
+  facts.evidence = NoEvidence();
+  for (const CustomOpDef& op : CustomOps()) {
+    facts.native_ops.insert(facts.native_ops.end(), op.ops.begin(), op.ops.end());
+  }
   GraphFacts graph{.layers = 32,
                    .ops = {"rms_norm", "rope", "kv_write", "attention", "silu", "mul"}};
   std::vector<int> layers;

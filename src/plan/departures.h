@@ -26,7 +26,8 @@ struct Departure {
 
 std::span<const Departure> Departures();
 
-// The request of a row; the model is one of 32 layers whose fusions all have kernels.
+// The request of a row; the model is one of 32 layers whose fusions all have kernels, and nothing
+// was measured.
 Facts FactsOf(const Departure& departure);
 Options OptionsOf(const Departure& departure);
 // What a rule set answers: the knob's value, or "refused: CODE".

@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "plan/departures.h"
-#include "plan/evidence.h"
+#include "plan/evidence_json.h"
 #include "plan/names.h"
 #include "plan/vllm/rules.h"
 
@@ -23,7 +23,9 @@ std::string_view Short(Knob knob) {
 
 // A model of 32 layers in which every fusion that exists has its place and its kernel.
 Facts FactsOn(std::string_view platform) {
-  return FactsOf({.platform = platform, .tensor_parallel_size = 1, .qk_norm = true});
+  Facts facts = FactsOf({.platform = platform, .tensor_parallel_size = 1, .qk_norm = true});
+  facts.evidence = BuiltinEvidence();
+  return facts;
 }
 
 std::string ValueAt(std::string_view platform, int level, Policy policy, Knob knob) {
@@ -89,10 +91,12 @@ std::string KernelsFor(std::string_view op) {
 
 std::string GainOf(Knob knob) {
   std::string text;
-  for (const Measured& row : MeasuredRows()) {
-    if (row.knob != knob) continue;
-    text += fmt::format("{}[{} {}: {}](../{})", text.empty() ? "" : "<br>", Name(row.device),
-                        Name(row.dtype), row.finding, row.result);
+  for (const EvidenceRow& row : BuiltinEvidence()->For(QuestionOf(knob))) {
+    const bool cited = row.kind == EvidenceKind::kCited;
+    text += fmt::format("{}[{}{}{}: {}{}]({}{})", text.empty() ? "" : "<br>", Name(row.device),
+                        row.dtype ? fmt::format(" {}", Name(*row.dtype)) : "",
+                        cited ? ", cited" : "", Describe(row), row.choice ? "" : " (so off)",
+                        cited ? "" : "../", cited ? row.source : row.result);
   }
   return text.empty() ? "not measured" : text;
 }

@@ -1,71 +1,93 @@
 #include "plan/evidence.h"
 
-#include <vector>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <tuple>
+
+#include "kernels/source_hash.h"
 
 namespace rw {
 namespace {
 
-const std::vector<Measured>& Rows() {
-  using enum Knob;
-  static constexpr std::string_view kCpu = "bench/results/cpu-epyc-avx2-2core/fusions.json";
-  static constexpr std::string_view kH200 = "bench/results/h200/fusions.json";
-  static constexpr std::string_view kLinear = "bench/results/h200/linear_fusions.json";
-  // Only what lies outside the spread of "nothing (noise)" in the same run: the float32 runs on the
-  // CPU had one noise pair at +20 %, so they prove nothing.
-  static const std::vector<Measured> rows = {
-      {kMergeQkv, Device::kCpu, DType::kBF16, true,
-       "tales-5m, generating: +5.4 % (+1.4 to +9.4), noise -0.1 %", kCpu},
-      {kMergeGateUp, Device::kCpu, DType::kBF16, true,
-       "tales-5m, generating: +3.1 % (+1.3 to +8.4), noise -0.1 %", kCpu},
-      {kFuseRopeKvcache, Device::kCuda, DType::kBF16, true,
-       "H200, prompts of 512: 8B +1.2 % (+0.9 to +1.7), 1B +2.6 % (+1.1 to +5.8); generating, "
-       "fuse_linear_rope_kvcache going along: 8B -0.6 % (-0.8 to -0.4), 1B -0.3 % (-1.1 to +1.0)",
-       kH200},
-      {kFuseAddRmsNorm, Device::kCuda, DType::kBF16, true,
-       "H200, batch 1, generating: 8B +1.4 % (+1.1 to +1.7), 1B +3.5 % (+2.8 to +3.7), noise -0.3 "
-       "%",
-       kH200},
-      {kFuseActMul, Device::kCuda, DType::kBF16, true,
-       "H200, batch 1, generating, fuse_linear_act_mul going along: 8B +3.5 % (+3.4 to +4.6), 1B "
-       "+7.8 % (+7.4 to +7.9), noise -0.3 %",
-       kH200},
-      {kMergeQkv, Device::kCuda, DType::kBF16, true,
-       "H200, batch 1, generating, fuse_linear_rope_kvcache going along: 8B +2.0 % (+1.8 to +2.4), "
-       "1B +3.8 % (+3.7 to +4.1), noise -0.3 %",
-       kH200},
-      {kMergeGateUp, Device::kCuda, DType::kBF16, true,
-       "H200, batch 1, generating, fuse_linear_act_mul going along: 8B +3.3 % (+3.0 to +3.5), 1B "
-       "+9.6 % (+9.4 to +9.7), noise -0.3 %",
-       kH200},
-      {kFuseLinearRopeKvcache, Device::kCuda, DType::kBF16, true,
-       "H200, batch 1, generating: 8B +2.7 % (+2.6 to +3.1), 1B +5.6 % (+5.4 to +5.7), noise -0.3 "
-       "%",
-       kH200},
-      {kFuseLinearActMul, Device::kCuda, DType::kBF16, true,
-       "H200, batch 1, generating: 8B +4.3 % (+4.1 to +4.5), 1B +11.7 % (+11.4 to +12.0), noise "
-       "-0.3 %",
-       kH200},
-      {kFuseLinearAdd, Device::kCuda, DType::kBF16, false,
-       "H200, ms a step with and without: 8B batch 1 4.061 and 4.025, batch 8 4.565 and 4.503, 1B "
-       "batch 1 0.921 and 0.916",
-       kLinear},
-      {kFuseNormLinear, Device::kCuda, DType::kBF16, false,
-       "H200, ms a step with and without, fuse_linear_add on: 8B batch 1 4.014 and 4.061, batch 8 "
-       "4.832 and 4.565, 1B batch 1 0.926 and 0.921",
-       kLinear},
-  };
-  return rows;
+bool Meets(const std::optional<Bounds>& bounds, int64_t value) {
+  return !bounds || (value > 0 && bounds->Has(value));
+}
+
+template <class T>
+bool Equals(const std::optional<T>& wanted, const std::optional<T>& found) {
+  return !wanted || wanted == found;
 }
 
 }  // namespace
 
-std::span<const Measured> MeasuredRows() { return Rows(); }
-
-const Measured* FindMeasured(Knob knob, Device device, DType dtype) {
-  for (const Measured& row : Rows()) {
-    if (row.knob == knob && row.device == device && row.dtype == dtype) return &row;
+std::string ToString(const Bounds& bounds) {
+  if (bounds.most == Bounds::kNoLimit) {
+    return bounds.least <= 1 ? "any number" : fmt::format("{} and more", bounds.least);
   }
-  return nullptr;
+  return bounds.least == bounds.most ? fmt::format("{}", bounds.least)
+                                     : fmt::format("{}-{}", bounds.least, bounds.most);
+}
+
+bool ShapeBounds::Has(const KernelShape& shape) const {
+  return Meets(d, shape.d) && Meets(hq, shape.hq) && Meets(hk, shape.hk) &&
+         Meets(width, shape.width) && Equals(kv_dtype, shape.kv_dtype) &&
+         Equals(kv_layout, shape.kv_layout);
+}
+
+std::string QuestionOf(Knob fusion) { return std::string(Def(fusion).name); }
+std::string QuestionOf(std::string_view op) { return fmt::format("custom_ops:{}", op); }
+
+bool SameCase(const EvidenceRow& a, const EvidenceRow& b) {
+  const auto key = [](const EvidenceRow& row) {
+    return std::tie(row.question, row.device, row.device_name, row.arch, row.dtype, row.where,
+                    row.tokens);
+  };
+  return key(a) == key(b);
+}
+
+std::vector<std::string> ChangedKernels(const EvidenceRow& row) {
+  std::vector<std::string> changed;
+  for (const auto& [key, hash] : row.sources) {
+    const std::string_view now = SourceHash(key);
+    if (!now.empty() && now != hash) changed.push_back(key);
+  }
+  return changed;
+}
+
+std::string Describe(const EvidenceRow& row) {
+  std::string text = row.device_name;
+  if (row.tokens != Bounds{}) {
+    text += fmt::format("{}{} tokens", text.empty() ? "" : ", ", ToString(row.tokens));
+  }
+  std::string found = row.finding;
+  if (found.empty()) {
+    found = row.margin;
+    if (!row.spread.empty()) found += fmt::format(", spread {}", row.spread);
+  }
+  return fmt::format("{}{}{}", text, text.empty() || found.empty() ? "" : ": ", found);
+}
+
+EvidenceTable::EvidenceTable(std::vector<EvidenceRow> rows) : rows_(std::move(rows)) {
+  std::ranges::stable_sort(rows_, {}, &EvidenceRow::question);
+}
+
+std::span<const EvidenceRow> EvidenceTable::For(std::string_view question) const {
+  return std::ranges::equal_range(rows_, question, std::less<>{}, [](const EvidenceRow& row) {
+    return std::string_view(row.question);
+  });
+}
+
+Evidence NoEvidence() {
+  static const Evidence none = std::make_shared<EvidenceTable>();
+  return none;
+}
+
+Evidence WithUserRows(std::vector<EvidenceRow> rows) {
+  const std::span<const EvidenceRow> builtin = BuiltinEvidence()->rows();
+  rows.insert(rows.end(), builtin.begin(), builtin.end());
+  return std::make_shared<EvidenceTable>(std::move(rows));
 }
 
 }  // namespace rw

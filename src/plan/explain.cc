@@ -11,13 +11,57 @@ namespace rw {
 namespace {
 
 std::string Because(Source source, Reason reason, const std::string& detail) {
-  const bool level_alone = detail.size() == 2 && detail[0] == 'O';
-  if (reason == Reason::kLevelDefault && level_alone) return fmt::format("level {}", detail);
-  if (reason == Reason::kOffAtLevel && level_alone)
-    return fmt::format("level {} does not try it", detail);
+  const bool level =
+      detail.size() >= 2 && detail[0] == 'O' && (detail.size() == 2 || detail[2] == ';');
+  if (reason == Reason::kLevelDefault && level) return fmt::format("level {}", detail);
+  if (reason == Reason::kOffAtLevel && level) {
+    return fmt::format("level {} does not try it{}", detail.substr(0, 2), detail.substr(2));
+  }
+  if (reason == Reason::kCited) return fmt::format("{} ({})", Sentence(reason), detail);
   std::string text = fmt::format("{}: {}", Name(source), Sentence(reason));
   if (!detail.empty()) text += fmt::format(" ({})", detail);
   return text;
+}
+
+std::string Listed(const std::vector<Bounds>& tokens) {
+  std::string text;
+  for (const Bounds& bounds : tokens) {
+    text += fmt::format("{}{}", text.empty() ? "" : ", ", ToString(bounds));
+  }
+  return text;
+}
+
+// Everything that a row says of itself.
+std::string RowText(const AppliedRow& applied) {
+  const EvidenceRow& row = applied.row;
+  const bool cited = row.kind == EvidenceKind::kCited;
+  std::string text = fmt::format("{} tokens: {}, {} [{}]", ToString(applied.tokens),
+                                 cited ? "cited, not measured here" : "measured", Describe(row),
+                                 cited ? row.source : row.result);
+  if (!row.date.empty()) text += fmt::format(" on {}", row.date);
+  if (!applied.changed.empty()) {
+    text += fmt::format("; stale: {} changed since", fmt::join(applied.changed, ", "));
+  }
+  return fmt::format("{}; {}", text, row.users ? "your rule, " + row.file : "built in");
+}
+
+void AppendRows(std::string& text, std::string_view indent, const std::vector<AppliedRow>& rows) {
+  for (const AppliedRow& row : rows) text += fmt::format("{}{}\n", indent, RowText(row));
+}
+
+std::string Code(bool custom) { return custom ? "hand-written" : "native"; }
+
+void AppendOp(std::string& text, const OpDecision& op, bool one_of_several) {
+  const std::string when =
+      one_of_several ? fmt::format(" in steps of {} tokens", ToString(op.tokens)) : "";
+  text += fmt::format("  {:<34} {}{}; {}\n", op.op, Code(op.custom), when,
+                      Because(op.source, op.reason, op.detail));
+  AppendRows(text, "    rests on ", op.rows);
+  for (const Rejected& other : op.others) {
+    if (other.by != Source::kMeasured) continue;
+    text += fmt::format("    rejected {}: {}\n", Code(std::get<bool>(other.value)),
+                        Because(other.by, other.reason, other.detail));
+  }
 }
 
 // "matched 32 of 32 layers", or how often where that is another number.
@@ -33,7 +77,8 @@ std::string Matched(const Decision& decision, const Facts& facts) {
                          : fmt::format(", matched {} times in {} of {} layers", count, distinct,
                                        facts.graph->layers);
   if (!decision.kernel.empty()) text += fmt::format(", kernel {}", decision.kernel);
-  if (decision.most_tokens > 0) text += fmt::format(", up to {} tokens", decision.most_tokens);
+  if (!decision.tokens.empty())
+    text += fmt::format(", steps of {} tokens", Listed(decision.tokens));
   return text;
 }
 
@@ -84,6 +129,26 @@ std::string FusionNames(const std::vector<Knob>& knobs) {
   return text.empty() ? "nothing fused" : text;
 }
 
+// What runs how in a range.
+std::string InRange(const TokenRange& range) {
+  std::string text = FusionNames(range.fusions);
+  if (!range.native.empty()) text += fmt::format("; native: {}", fmt::join(range.native, ", "));
+  return text;
+}
+
+// "hand-written", "1-256: hand-written, 257-8192: native"; empty if the plan has no such op.
+std::string CodeOf(const Plan& plan, std::string_view op) {
+  std::string text;
+  const auto count = std::ranges::count(plan.ops, op, &OpDecision::op);
+  for (const OpDecision& decision : plan.ops) {
+    if (decision.op != op) continue;
+    if (!text.empty()) text += ", ";
+    if (count > 1) text += fmt::format("{}: ", ToString(decision.tokens));
+    text += Code(decision.custom);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string Explain(const Plan& plan, const Facts& facts, Knob knob) {
@@ -105,6 +170,7 @@ std::string Why(const Plan& plan, const Facts& facts, Knob knob) {
   text +=
       fmt::format("  set by    {}\n", Because(decision.source, decision.reason, decision.detail));
   if (!decision.evidence.empty()) text += fmt::format("  evidence  {}\n", decision.evidence);
+  AppendRows(text, "  evidence  ", decision.rows);
   if (decision.cause) text += fmt::format("  follows   {}\n", Def(*decision.cause).name);
   for (const Decision& other : plan.decisions) {
     if (other.cause == knob)
@@ -145,12 +211,11 @@ std::string PrintPlan(const Plan& plan, const Facts& facts) {
   for (const FusionDef& fusion : Fusions()) AppendKnob(text, plan, facts, fusion.knob);
   if (!plan.ops.empty()) text += "\nops with a choice of code\n";
   for (const OpDecision& op : plan.ops) {
-    text += fmt::format("  {:<34} {}; {}\n", op.op, op.custom ? "hand-written" : "native",
-                        Because(op.source, op.reason, op.detail));
+    AppendOp(text, op, op.tokens != Bounds{1, facts.max_num_batched_tokens});
   }
   text += "\nranges of tokens\n";
   for (const TokenRange& range : plan.ranges) {
-    text += fmt::format("  {:<34} {}\n", RangeText(range), FusionNames(range.fusions));
+    text += fmt::format("  {:<34} {}\n", RangeText(range), InRange(range));
   }
   if (facts.graph && !facts.graph->without_kernel.empty()) {
     text += fmt::format("\nthis build cannot run it there: no kernel for {}\n",
@@ -173,17 +238,15 @@ std::string PrintDiff(const Plan& a, const Plan& b, const Facts& facts_a, const 
   const auto ranges = [](const Plan& plan) {
     std::string line;
     for (const TokenRange& range : plan.ranges) {
-      line += fmt::format("{}{}: {}", line.empty() ? "" : "; ", RangeText(range),
-                          FusionNames(range.fusions));
+      line += fmt::format("{}{}: {}", line.empty() ? "" : "; ", RangeText(range), InRange(range));
     }
     return line;
   };
   if (ranges(a) != ranges(b)) text += fmt::format("ranges\n  - {}\n  + {}\n", ranges(a), ranges(b));
   for (const OpDecision& op : a.ops) {
-    const auto other = std::ranges::find(b.ops, op.op, &OpDecision::op);
-    if (other == b.ops.end() || other->custom == op.custom) continue;
-    text += fmt::format("{}\n  - {}\n  + {}\n", op.op, op.custom ? "hand-written" : "native",
-                        other->custom ? "hand-written" : "native");
+    const std::string code = CodeOf(a, op.op), other = CodeOf(b, op.op);
+    if (op.tokens.least > 1 || other.empty() || code == other) continue;
+    text += fmt::format("{}\n  - {}\n  + {}\n", op.op, code, other);
   }
   const auto warnings = [](const Plan& plan) {
     std::vector<std::string> codes;

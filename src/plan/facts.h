@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/dtype.h"
+#include "plan/evidence.h"
 #include "plan/fusion.h"
 #include "plan/platform.h"
 #include "plan/reason.h"
@@ -41,9 +42,17 @@ struct GraphFacts {
 
 struct Facts {
   Platform platform;
+  std::string device_name;              // "NVIDIA H200"; empty: unknown
+  std::vector<std::string> native_ops;  // for which this build generates code on the platform
   // The model.
   int64_t hidden_size = 4096;
+  int64_t intermediate_size = 0;  // of the MLP; 0: unknown, as for the next three
+  int64_t head_dim = 0;
+  int64_t num_q_heads = 0;
+  int64_t num_kv_heads = 0;
   DType dtype = DType::kBF16;
+  std::optional<DType> kv_dtype;  // of the KV cache; nothing: unknown
+  std::optional<KvLayout> kv_layout;
   bool block_quantized_fp8 = false;  // weights quantized to fp8 in blocks
   bool nvfp4 = false;                // weights in NVFP4
   bool pooling = false;              // a pooling model: no decoding
@@ -55,6 +64,8 @@ struct Facts {
   int64_t pipeline_parallel_size = 1;
   // The graph, if there is one.
   std::optional<GraphFacts> graph;
+  // What was measured before: the rows built in and the user's.
+  Evidence evidence = BuiltinEvidence();
 };
 
 }  // namespace rw

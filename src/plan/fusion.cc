@@ -171,4 +171,9 @@ const FusionDef* FindFusion(Knob knob) {
   return &def;
 }
 
+bool TakesFrom(const FusionDef& taker, Knob fusion) {
+  return std::ranges::find(taker.contains, fusion) != taker.contains.end() ||
+         (taker.knob == kFuseRopeKvcache && fusion == kEnableQkNormRopeFusion);
+}
+
 }  // namespace rw

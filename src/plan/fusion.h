@@ -29,6 +29,9 @@ struct FusionDef {
 // In the order of the knobs.
 std::span<const FusionDef> Fusions();
 const FusionDef* FindFusion(Knob knob);  // nullptr if the knob is no fusion
+// Whether `fusion` finds only what `taker` left where both are on: it is included in it, or looks
+// for the same rope after it.
+bool TakesFrom(const FusionDef& taker, Knob fusion);
 // Index of a fusion in Fusions(), for arrays beside it.
 inline constexpr int kNumFusions =
     static_cast<int>(Knob::kFuseNormLinear) - static_cast<int>(Knob::kFuseNormQuant) + 1;

@@ -29,29 +29,42 @@ struct Rejected {
   bool operator==(const Rejected&) const = default;
 };
 
+// A row of evidence that a decision rests on, and for which numbers of tokens it does.
+struct AppliedRow {
+  EvidenceRow row;
+  Bounds tokens;
+  std::vector<std::string> changed;  // kernels that have changed since: the row is stale
+  bool operator==(const AppliedRow&) const = default;
+};
+
 struct Decision {
   Knob knob;
   KnobValue value;
   Source source = Source::kFallback;
   Reason reason = Reason::kFallback;
-  std::string detail;         // the sentence's particulars: "needed by fuse_rope_kvcache"
-  std::string evidence;       // result file or rule it rests on; empty: none
+  std::string detail;    // the sentence's particulars: "needed by fuse_rope_kvcache"
+  std::string evidence;  // vllm: the rule that set it
+  std::vector<AppliedRow> rows;
   std::optional<Knob> cause;  // the decision that this one follows from
   std::vector<Rejected> others;
   std::vector<int> layers;  // a fusion that is on: the layers it matched, one entry for each match
   std::string kernel;       // and the kernel that runs it
-  int64_t most_tokens = 0;  // in steps of at most so many tokens; 0: in all
+  std::vector<Bounds> tokens;  // a fusion that is on: in steps of so many; empty: in all
   bool operator==(const Decision&) const = default;
 };
 
-// The choice between hand-written and native code for one op of the graph.
+// The choice between hand-written and native code for one op of the graph in steps of so many
+// tokens. The decisions on an op stand together, by their tokens.
 struct OpDecision {
   std::string op;
+  Bounds tokens;
   bool custom = true;  // hand-written
   Source source = Source::kFallback;
   Reason reason = Reason::kFallback;
   std::string detail;
   std::optional<Knob> cause;
+  std::vector<AppliedRow> rows;
+  std::vector<Rejected> others;  // true: hand-written
   bool operator==(const OpDecision&) const = default;
 };
 
@@ -59,7 +72,8 @@ struct OpDecision {
 struct TokenRange {
   int64_t first;
   int64_t last;
-  std::vector<Knob> fusions;  // that are on in this range
+  std::vector<Knob> fusions;        // that are on in this range
+  std::vector<std::string> native;  // ops that run as native code in this range
   bool operator==(const TokenRange&) const = default;
 };
 

@@ -13,6 +13,7 @@ enum class Reason : uint8_t {
   kLevelDefault,
   kOffAtLevel,
   kMeasured,
+  kCited,
   kFallback,
   kConsequence,
   kNothingAsksForIt,
@@ -20,6 +21,7 @@ enum class Reason : uint8_t {
   // what forbids
   kNoSuchOp,
   kNoKernel,
+  kNoNativeCode,
   kNoMatch,
   kNotCompiled,
   kPlatformCannot,

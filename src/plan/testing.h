@@ -25,6 +25,7 @@ class RandomRequests {
     return items[random_() % items.size()];
   }
   GraphFacts NextGraph();
+  Evidence NextEvidence(Device device);
   FusionSites NextSites(const FusionDef& fusion, int layers);
   KnobValue NextValue(const KnobDef& def);
 
@@ -69,6 +70,23 @@ inline GraphFacts RandomRequests::NextGraph() {
   return graph;
 }
 
+// Few rows, on what a graph may have, for some numbers of tokens.
+inline Evidence RandomRequests::NextEvidence(Device device) {
+  std::vector<EvidenceRow> rows;
+  while (Chance(60)) {
+    EvidenceRow row{.choice = Chance(50), .device = device};
+    const FusionDef& fusion = Fusions()[random_() % Fusions().size()];
+    row.question = Chance(60) ? QuestionOf(fusion.knob)
+                              : QuestionOf(OneOf<std::string>({"rms_norm", "rope", "silu"}));
+    row.tokens.least = OneOf<int64_t>({1, 1, 1, 5, 17, 200});
+    row.tokens.most = row.tokens.least + OneOf<int64_t>({0, 15, 255, 10'000});
+    row.users = Chance(30);
+    row.kind = Chance(30) ? EvidenceKind::kCited : EvidenceKind::kMeasured;
+    rows.push_back(std::move(row));
+  }
+  return std::make_shared<const EvidenceTable>(std::move(rows));
+}
+
 inline Facts RandomRequests::NextFacts() {
   static const std::vector<std::string> kPlatforms = {
       "cpu:avx2",   "cpu:avx2,avx512",   "cuda:sm80",         "cuda:sm90,flashinfer", "cuda:sm100",
@@ -83,6 +101,12 @@ inline Facts RandomRequests::NextFacts() {
   facts.max_num_seqs = OneOf<int64_t>({1, 16, 256, 1024});
   facts.tensor_parallel_size = Chance(3) ? 2 : 1;
   if (Chance(85)) facts.graph = NextGraph();
+  facts.evidence = Chance(50) ? NextEvidence(facts.platform.device) : NoEvidence();
+  if (Chance(80)) {
+    for (const CustomOpDef& op : CustomOps()) {
+      facts.native_ops.insert(facts.native_ops.end(), op.ops.begin(), op.ops.end());
+    }
+  }
   return facts;
 }
 

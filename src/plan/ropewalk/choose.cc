@@ -1,6 +1,7 @@
 #include "plan/ropewalk/choose.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -16,6 +17,19 @@ Refusal Refuse(Knob knob, const KnobValue& value, Reason reason, const std::stri
   if (!detail.empty()) message += fmt::format(" ({})", detail);
   with.insert(with.begin(), knob);
   return {std::string(Name(reason)), std::move(message), std::move(with)};
+}
+
+Candidate Measured(const EvidenceRow& row) {
+  std::string detail = Describe(row);
+  if (const auto changed = ChangedKernels(row); !changed.empty()) {
+    detail += fmt::format("; stale: {} changed since", fmt::join(changed, ", "));
+  }
+  const bool cited = row.kind == EvidenceKind::kCited;
+  return {.by = Source::kMeasured,
+          .value = row.choice,
+          .reason = cited ? Reason::kCited : Reason::kMeasured,
+          .detail = std::move(detail),
+          .row = &row};
 }
 
 Choice Choose(Knob knob, std::vector<Candidate> candidates, const std::vector<Ban>& bans) {
@@ -36,8 +50,10 @@ Choice Choose(Knob knob, std::vector<Candidate> candidates, const std::vector<Ba
       decision.source = candidate.by;
       decision.reason = candidate.reason;
       decision.detail = std::move(candidate.detail);
-      decision.evidence = std::move(candidate.evidence);
       decision.cause = candidate.cause;
+      if (candidate.row != nullptr) {
+        decision.rows = {{*candidate.row, {}, ChangedKernels(*candidate.row)}};
+      }
     } else if (candidate.by == Source::kUser) {
       return tl::unexpected(Refuse(knob, candidate.value, ban->reason, ban->detail, ban->with));
     } else {
@@ -51,6 +67,7 @@ Choice Choose(Knob knob, std::vector<Candidate> candidates, const std::vector<Ba
     decision.reason = hit->reason;
     decision.detail = hit->detail;
     decision.cause = std::nullopt;
+    decision.rows.clear();
   }
   return decision;
 }

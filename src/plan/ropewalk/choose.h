@@ -15,9 +15,12 @@ struct Candidate {
   KnobValue value;
   Reason reason;
   std::string detail = {};
-  std::string evidence = {};
   std::optional<Knob> cause = std::nullopt;
+  const EvidenceRow* row = nullptr;  // it rests on
 };
+
+// What a row of evidence would choose.
+Candidate Measured(const EvidenceRow& row);
 
 // A value that legality forbids.
 struct Ban {
@@ -32,7 +35,7 @@ using Choice = tl::expected<Decision, Refusal>;
 
 // The first candidate, in the order of sources, whose value no ban forbids. A user's choice that is
 // forbidden refuses the plan; any other leaves its trace in Decision::others. The last candidate
-// must be allowed.
+// must be allowed. Decision::rows holds the row of the candidate that was taken, for any tokens.
 Choice Choose(Knob knob, std::vector<Candidate> candidates, const std::vector<Ban>& bans);
 
 // "pass_config.fuse_rope_kvcache = true: the graph is cut between the ops it would join

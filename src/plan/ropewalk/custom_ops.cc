@@ -39,24 +39,76 @@ std::optional<Knob> MakerOf(const Draft& draft, std::string_view op) {
   return std::nullopt;
 }
 
-OpDecision DecideOp(const Draft& draft, const CustomOpList& list, std::string_view op) {
-  OpDecision decision{.op = std::string(op)};
+// What the user's list says of an op; nothing if it is silent.
+std::optional<bool> AskedCode(const CustomOpList& list, std::string_view op) {
+  if (!list.Forbids(op) && !list.Asks(op) && !list.base) return std::nullopt;
+  return !list.Forbids(op) && (list.Asks(op) || list.base != false);
+}
+
+std::vector<Candidate> Candidates(const Draft& draft, const CustomOpList& list, std::string_view op,
+                                  const EvidenceRow* row) {
+  std::vector<Candidate> candidates;
+  if (const auto asked = AskedCode(list, op)) {
+    candidates.push_back({Source::kUser, *asked, Reason::kUserAsked, "custom_ops"});
+  }
+  if (row != nullptr) candidates.push_back(Measured(*row));
+  const bool unmeasured = row == nullptr && draft.options.level > 0;
+  candidates.push_back({Source::kFallback, true, Reason::kFallback,
+                        unmeasured ? fmt::format("no measurement for {}", draft.described) : ""});
+  return candidates;
+}
+
+bool HasNativeCode(const Draft& draft, std::string_view op) {
+  return std::ranges::find(draft.facts.native_ops, op) != draft.facts.native_ops.end();
+}
+
+// A fusion that is on brings the op that it makes.
+OpDecision Made(const Draft& draft, Knob cause, std::string_view op) {
+  return {.op = std::string(op),
+          .tokens = {1, draft.facts.max_num_batched_tokens},
+          .source = draft[cause].source,
+          .reason = Reason::kConsequence,
+          .detail = std::string(Def(cause).name),
+          .cause = cause};
+}
+
+// Adds the decisions on one op, those of neighbouring numbers of tokens as one where they agree.
+Status DecideOp(Draft& draft, const CustomOpList& list, std::string_view op) {
   if (const auto cause = MakerOf(draft, op)) {
-    decision.source = draft[*cause].source;
-    decision.reason = Reason::kConsequence;
-    decision.detail = std::string(Def(*cause).name);
-    decision.cause = cause;
-    return decision;
+    draft.ops.push_back(Made(draft, *cause, op));
+    return {};
   }
-  if (list.Forbids(op) || list.Asks(op) || list.base) {
-    decision.custom = !list.Forbids(op) && (list.Asks(op) || list.base != false);
-    decision.source = Source::kUser;
-    decision.reason = Reason::kUserAsked;
-    decision.detail = "custom_ops";
-    return decision;
+  const std::string where = fmt::format("{} on {}", op, ToString(draft.facts.platform));
+  std::vector<Ban> bans;
+  if (!HasNativeCode(draft, op)) bans.push_back({false, Reason::kNoNativeCode, where});
+  const int64_t most = draft.facts.max_num_batched_tokens;
+  std::vector<Answer> answers = {{{1, most}, nullptr}};
+  if (draft.options.level > 0) answers = AnswersTo(QuestionOf(op), draft.facts, most);
+  for (const Answer& answer : answers) {
+    auto chosen = Choose(kKnob, Candidates(draft, list, op, answer.row), bans);
+    if (!chosen) {
+      return tl::unexpected(
+          Refuse(kKnob, *draft.options.Find(kKnob), Reason::kNoNativeCode, where));
+    }
+    for (AppliedRow& row : chosen->rows) row.tokens = answer.tokens;
+    const bool custom = std::get<bool>(chosen->value);
+    if (answer.tokens.least > 1 && draft.ops.back().custom == custom &&
+        draft.ops.back().source == chosen->source) {
+      OpDecision& before = draft.ops.back();
+      before.tokens.most = answer.tokens.most;
+      before.rows.insert(before.rows.end(), chosen->rows.begin(), chosen->rows.end());
+      continue;
+    }
+    draft.ops.push_back({.op = std::string(op),
+                         .tokens = answer.tokens,
+                         .custom = custom,
+                         .source = chosen->source,
+                         .reason = chosen->reason,
+                         .detail = std::move(chosen->detail),
+                         .rows = std::move(chosen->rows),
+                         .others = std::move(chosen->others)});
   }
-  decision.detail = "no code generator in this build";
-  return decision;
+  return {};
 }
 
 // Ops of the graph and those the fusions make, that may be either.
@@ -129,7 +181,7 @@ Status DecideCustomOps(Draft& draft) {
                     .value = Names{"all"},
                     .source = Source::kFallback,
                     .reason = Reason::kFallback,
-                    .detail = "hand-written kernels, as nothing generates native code yet"};
+                    .detail = "hand-written kernels, but where a measurement says native"};
   if (const Names* asked = draft.options.Get<Names>(kKnob)) {
     Names names = *asked;
     decision.source = Source::kUser;
@@ -153,7 +205,7 @@ Status DecideCustomOps(Draft& draft) {
   draft.Set(std::move(decision));
   if (!draft.facts.graph) return {};
   for (const std::string_view op : OpsToDecide(draft)) {
-    draft.ops.push_back(DecideOp(draft, resolved, op));
+    if (auto done = DecideOp(draft, resolved, op); !done) return done;
   }
   return {};
 }

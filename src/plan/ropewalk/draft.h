@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "plan/answers.h"
 #include "plan/ropewalk/choose.h"
 
 namespace rw::ropewalk {
@@ -19,6 +20,7 @@ struct Draft {
   std::array<std::optional<Decision>, kNumKnobs> decisions = {};
   std::vector<OpDecision> ops = {};
   std::vector<TokenRange> ranges = {};
+  const std::string described = DescribeCase(facts);  // for the ledger
 
   void Set(Decision decision) {
     auto& slot = decisions[static_cast<size_t>(decision.knob)];
@@ -47,6 +49,9 @@ struct Draft {
 
 // A fusion's layers that `taken` leaves; a layer may stand several times in both.
 std::vector<int> Without(std::vector<int> layers, const std::vector<int>& taken);
+
+// Where the fusion matches the graph, which there must be.
+const FusionSites& SitesOf(const Draft& draft, const FusionDef& fusion);
 
 template <class Enum>
 KnobValue Choose1(Enum value) {

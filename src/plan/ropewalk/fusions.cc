@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "plan/evidence.h"
 #include "plan/names.h"
 #include "plan/ropewalk/draft.h"
 
@@ -136,20 +135,20 @@ std::vector<Taker> Takers(const Draft& draft, const FusionDef& fusion) {
   return takers;
 }
 
-std::vector<Candidate> Candidates(const Draft& draft, const FusionDef& fusion) {
+std::vector<Candidate> Candidates(const Draft& draft, const FusionDef& fusion,
+                                  const EvidenceRow* row) {
   const int level = draft.options.level;
   std::vector<Candidate> candidates;
   draft.AddUser(fusion.knob, candidates);
-  if (const Measured* row =
-          FindMeasured(fusion.knob, draft.facts.platform.device, draft.facts.dtype);
-      row != nullptr && level > 0) {
-    candidates.push_back({Source::kMeasured, row->on, Reason::kMeasured, std::string(row->finding),
-                          std::string(row->result)});
-  }
+  if (row != nullptr) candidates.push_back(Measured(*row));
   // What no op exists for would be tried if one did: legality then says why not.
   const bool on = level >= fusion.level || fusion.makes.empty();
-  candidates.push_back({Source::kLevel, on, on ? Reason::kLevelDefault : Reason::kOffAtLevel,
-                        fmt::format("O{}", level)});
+  std::string detail = fmt::format("O{}", level);
+  if (row == nullptr && level > 0 && !fusion.makes.empty()) {
+    detail += fmt::format("; no measurement for {}: level table", draft.described);
+  }
+  candidates.push_back(
+      {Source::kLevel, on, on ? Reason::kLevelDefault : Reason::kOffAtLevel, std::move(detail)});
   candidates.push_back({Source::kFallback, false, Reason::kFallback});
   return candidates;
 }
@@ -158,6 +157,8 @@ std::vector<Candidate> Candidates(const Draft& draft, const FusionDef& fusion) {
 // the user asked and what the other fusion does includes it.
 Status YieldLayers(const Draft& draft, const FusionDef& fusion, Decision& decision) {
   for (const Taker& taker : Takers(draft, fusion)) {
+    // One that is on for some numbers of tokens leaves the others: see LeavesNothing.
+    if (!taker.decision->tokens.empty()) continue;
     const size_t before = decision.layers.size();
     decision.layers = Without(std::move(decision.layers), taker.decision->layers);
     const bool all = draft.facts.graph ? decision.layers.empty() : true;
@@ -192,6 +193,71 @@ Status YieldLayers(const Draft& draft, const FusionDef& fusion, Decision& decisi
   return {};
 }
 
+// What is decided for steps of so many tokens.
+struct Part {
+  Bounds tokens;
+  Decision decision;
+};
+
+bool IsOn(const Part& part) { return std::get<bool>(part.decision.value); }
+
+// The most tokens of a step in which the fusion can be on.
+int64_t MostTokens(const Draft& draft, const FusionDef& fusion) {
+  const int64_t most = draft.facts.max_num_batched_tokens;
+  if (!draft.facts.graph) return most;
+  const int64_t kernels = SitesOf(draft, fusion).most_tokens;
+  return kernels > 0 ? std::min(kernels, most) : most;
+}
+
+// The rows that speak for or against it, by tokens. O0 tries nothing, whatever was measured.
+std::vector<Answer> Answers(const Draft& draft, const FusionDef& fusion) {
+  const int64_t most = MostTokens(draft, fusion);
+  if (draft.options.level == 0) return {{{1, most}, nullptr}};
+  return AnswersTo(QuestionOf(fusion.knob), draft.facts, most);
+}
+
+// The parts in which it is on, neighbours as one.
+std::vector<Bounds> TokensOf(const std::vector<Part>& parts) {
+  std::vector<Bounds> tokens;
+  for (const Part& part : parts) {
+    if (!IsOn(part)) continue;
+    if (!tokens.empty() && tokens.back().most + 1 == part.tokens.least) {
+      tokens.back().most = part.tokens.most;
+    } else {
+      tokens.push_back(part.tokens);
+    }
+  }
+  return tokens;
+}
+
+// One decision of its parts: on if it is on in some steps, with what speaks against it in others.
+// Of the parts that agree, the one with the best source gives the reason.
+Decision Join(const std::vector<Part>& parts, int64_t max_tokens) {
+  const bool on = std::ranges::any_of(parts, IsOn);
+  const Part* lead = nullptr;
+  for (const Part& part : parts) {
+    const bool better = lead == nullptr || part.decision.source < lead->decision.source;
+    if (IsOn(part) == on && better) lead = &part;
+  }
+  Decision joined = lead->decision;
+  joined.rows.clear();
+  for (const Part& part : parts) {
+    const Decision& decision = part.decision;
+    for (const AppliedRow& row : decision.rows) {
+      joined.rows.push_back({row.row, part.tokens, row.changed});
+    }
+    const std::string detail = fmt::format("{} tokens: {}", ToString(part.tokens), decision.detail);
+    if (IsOn(part) != on) {
+      joined.others.push_back({decision.value, decision.source, decision.reason, detail});
+    } else if (decision.source != joined.source) {
+      joined.detail += "; " + detail;
+    }
+  }
+  joined.tokens = TokensOf(parts);
+  if (joined.tokens == std::vector{Bounds{1, max_tokens}}) joined.tokens.clear();
+  return joined;
+}
+
 Status DecideFusion(Draft& draft, const FusionDef& fusion) {
   std::vector<Ban> bans;
   if (auto ban = BannedAlone(draft, fusion)) bans.push_back(*std::move(ban));
@@ -202,26 +268,35 @@ Status DecideFusion(Draft& draft, const FusionDef& fusion) {
       !draft.On(Knob::kFuseQkNormRopeKvcache)) {
     bans.push_back({true, Reason::kCompetes, "pass_config.enable_qk_norm_rope_fusion=true"});
   }
-  auto decision = Choose(fusion.knob, Candidates(draft, fusion), bans);
-  if (!decision) return tl::unexpected(decision.error());
-  if (std::get<bool>(decision->value)) {
-    if (draft.facts.graph) {
-      const FusionSites& sites =
-          draft.facts.graph->fusions[static_cast<size_t>(FusionIndex(fusion.knob))];
-      decision->layers = sites.layers;
-      decision->kernel = sites.kernel;
-      decision->most_tokens = sites.most_tokens;
-    }
-    if (std::ranges::find(kRopeOrder, fusion.knob) != std::end(kRopeOrder)) {
-      if (auto done = YieldLayers(draft, fusion, *decision); !done) return done;
-    }
+  std::vector<Part> parts;
+  for (const Answer& answer : Answers(draft, fusion)) {
+    auto decision = Choose(fusion.knob, Candidates(draft, fusion, answer.row), bans);
+    if (!decision) return tl::unexpected(decision.error());
+    parts.push_back({answer.tokens, *std::move(decision)});
   }
-  if (!std::get<bool>(decision->value)) decision->kernel.clear();
-  draft.Set(*std::move(decision));
+  Decision decision = Join(parts, draft.facts.max_num_batched_tokens);
+  if (std::get<bool>(decision.value) && draft.facts.graph) {
+    decision.layers = SitesOf(draft, fusion).layers;
+    decision.kernel = SitesOf(draft, fusion).kernel;
+  }
+  if (std::get<bool>(decision.value) &&
+      std::ranges::find(kRopeOrder, fusion.knob) != std::end(kRopeOrder)) {
+    if (auto done = YieldLayers(draft, fusion, decision); !done) return done;
+  }
+  if (!std::get<bool>(decision.value)) {
+    decision.kernel.clear();
+    decision.tokens.clear();
+    if (decision.source == Source::kLegality) decision.rows.clear();
+  }
+  draft.Set(std::move(decision));
   return {};
 }
 
 }  // namespace
+
+const FusionSites& SitesOf(const Draft& draft, const FusionDef& fusion) {
+  return draft.facts.graph->fusions[static_cast<size_t>(FusionIndex(fusion.knob))];
+}
 
 std::vector<int> Without(std::vector<int> layers, const std::vector<int>& taken) {
   for (const int layer : taken) {

@@ -78,7 +78,7 @@ Status DecideMode(Draft& draft) {
     // The level alone would not compile; a request that needs it outranks the level.
     if (options.level == 0) {
       candidates.push_back({Source::kUser, Choose1(Mode::kVllmCompile), Reason::kConsequence,
-                            fmt::format("needed by {}", Def(*cause).name), "", *cause});
+                            fmt::format("needed by {}", Def(*cause).name), *cause});
     }
   }
   candidates.push_back({Source::kLevel,

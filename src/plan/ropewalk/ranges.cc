@@ -64,7 +64,8 @@ bool Fits(const Draft& draft, const FusionDef& fusion, int64_t tokens) {
   // One that is included in a larger one has no layers of its own.
   const bool works = !draft.facts.graph || !decision.layers.empty();
   return draft.On(fusion.knob) && below_threshold && works &&
-         (decision.most_tokens == 0 || tokens <= decision.most_tokens);
+         (decision.tokens.empty() ||
+          std::ranges::any_of(decision.tokens, [&](const Bounds& b) { return b.Has(tokens); }));
 }
 
 // Whether other fusions of the same steps leave this one nothing: those that include it take its
@@ -80,7 +81,7 @@ bool LeavesNothing(const Draft& draft, const FusionDef& fusion, int64_t tokens) 
         sites.declined.empty() && taken.size() >= left.size()) {
       return true;
     }
-    if (std::ranges::find(other.contains, fusion.knob) != other.contains.end()) {
+    if (TakesFrom(other, fusion.knob)) {
       left = Without(std::move(left), taken);
     }
   }
@@ -95,6 +96,48 @@ std::vector<Knob> FusionsUpTo(const Draft& draft, int64_t tokens) {
     }
   }
   return on;
+}
+
+std::vector<std::string> NativeUpTo(const Draft& draft, int64_t tokens) {
+  std::vector<std::string> native;
+  for (const OpDecision& op : draft.ops) {
+    if (!op.custom && op.tokens.Has(tokens)) native.push_back(op.op);
+  }
+  return native;
+}
+
+// A number of tokens after which a decision is another.
+struct Change {
+  int64_t last;
+  std::string what;  // that changes
+  Source source;
+  std::optional<Knob> cause = std::nullopt;
+};
+
+std::vector<Change> Changes(const Draft& draft) {
+  std::vector<Change> changes;
+  for (const FusionDef& fusion : Fusions()) {
+    const Decision& decision = draft[fusion.knob];
+    for (const Bounds& tokens : decision.tokens) {
+      const bool kernel = draft.facts.graph && tokens.most == SitesOf(draft, fusion).most_tokens;
+      const std::string name(Def(fusion.knob).name);
+      if (tokens.least > 1) {
+        changes.push_back(
+            {tokens.least - 1, "the measurement of " + name, decision.source, fusion.knob});
+      }
+      changes.push_back({tokens.most,
+                         fmt::format("the {} of {}", kernel ? "kernel" : "measurement", name),
+                         decision.source, fusion.knob});
+    }
+  }
+  for (size_t i = 1; i < draft.ops.size(); ++i) {
+    const OpDecision& before = draft.ops[i - 1];
+    const OpDecision& after = draft.ops[i];
+    if (before.op != after.op || before.custom == after.custom) continue;
+    const Source source = std::min(before.source, after.source);
+    changes.push_back({before.tokens.most, "the measurement of " + after.op, source});
+  }
+  return changes;
 }
 
 }  // namespace
@@ -124,17 +167,14 @@ Status DecideRanges(Draft& draft) {
       decision.reason = Reason::kConsequence;
     }
   }
-  for (const FusionDef& fusion : Fusions()) {
-    const int64_t most = draft[fusion.knob].most_tokens;
-    if (most == 0 || most >= max || !draft.On(fusion.knob) || ends.contains(most)) continue;
-    ends.insert(most);
-    decision.cause = fusion.knob;
+  for (const Change& change : Changes(draft)) {
+    if (change.last >= max || !ends.insert(change.last).second) continue;
+    if (change.cause) decision.cause = change.cause;
     decision.detail +=
-        fmt::format("{}{} from the kernel of {}", decision.detail.empty() ? "" : "; ", most,
-                    Def(fusion.knob).name);
+        fmt::format("{}{} from {}", decision.detail.empty() ? "" : "; ", change.last, change.what);
     if (!draft.options.Asked(kEndpoints)) {
-      decision.source = draft[fusion.knob].source;
-      decision.reason = Reason::kConsequence;
+      decision.source = change.source;
+      decision.reason = decision.cause ? Reason::kConsequence : Reason::kMeasured;
     }
   }
   ends.insert(max);
@@ -147,7 +187,7 @@ Status DecideRanges(Draft& draft) {
   }
   int64_t first = 1;
   for (const int64_t end : ends) {
-    draft.ranges.push_back({first, end, FusionsUpTo(draft, end)});
+    draft.ranges.push_back({first, end, FusionsUpTo(draft, end), NativeUpTo(draft, end)});
     first = end + 1;
   }
   const bool asked = draft.options.Asked(Knob::kCompileSizes);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <set>
 
+#include "plan/ropewalk/draft.h"
 #include "plan/testing.h"
 
 namespace rw::ropewalk {
@@ -110,12 +111,26 @@ void CheckFusions(const Plan& plan, const Facts& facts) {
           << fusion.joins << " is on and matches nowhere";
     }
     // The one with the projections stands beside what it includes, for steps of few tokens.
-    if (std::ranges::find(fusion.parts, "rope") != fusion.parts.end() &&
+    // So may any that is on for some numbers of tokens only.
+    if (std::ranges::find(fusion.parts, "rope") != fusion.parts.end() && decision.tokens.empty() &&
         fusion.knob != Knob::kFuseLinearRopeKvcache) {
       roped.insert(decision.layers.begin(), decision.layers.end());
     }
   }
   for (const int layer : roped) EXPECT_EQ(roped.count(layer), 1u) << "two fusions share a rope";
+}
+
+// Whether a decision is another for steps of more tokens than `last`.
+bool Changes(const Plan& plan, int64_t last) {
+  for (const Decision& decision : plan.decisions) {
+    for (const Bounds& tokens : decision.tokens) {
+      if (tokens.most == last || tokens.least == last + 1) return true;
+    }
+  }
+  for (size_t i = 1; i < plan.ops.size(); ++i) {
+    if (plan.ops[i].op == plan.ops[i - 1].op && plan.ops[i - 1].tokens.most == last) return true;
+  }
+  return false;
 }
 
 void CheckRanges(const Plan& plan, const Facts& facts, const Options& options) {
@@ -131,9 +146,35 @@ void CheckRanges(const Plan& plan, const Facts& facts, const Options& options) {
       options.Asked(Knob::kRopeKvcacheFusionMaxTokenNum) &&
       (plan.On(Knob::kFuseRopeKvcache) || plan.On(Knob::kFuseQkNormRopeKvcache) ||
        plan.On(Knob::kFuseLinearRopeKvcache));
-  if (!threshold && !options.Asked(Knob::kCompileRangesEndpoints) &&
-      !options.Asked(Knob::kCompileSizes)) {
-    EXPECT_EQ(plan.ranges.size(), 1u);
+  if (threshold || options.Asked(Knob::kCompileRangesEndpoints) ||
+      options.Asked(Knob::kCompileSizes)) {
+    return;
+  }
+  for (size_t i = 1; i < plan.ranges.size(); ++i) {
+    EXPECT_TRUE(Changes(plan, plan.ranges[i - 1].last)) << plan.ranges[i - 1].last;
+  }
+}
+
+// The decisions on an op cover all steps, and a range says which of them are native.
+void CheckOps(const Plan& plan, const Facts& facts, const Options& options) {
+  const std::vector<std::string>& can = facts.native_ops;
+  for (size_t i = 0; i < plan.ops.size(); ++i) {
+    const OpDecision& op = plan.ops[i];
+    const bool first = i == 0 || plan.ops[i - 1].op != op.op;
+    const bool last = i + 1 == plan.ops.size() || plan.ops[i + 1].op != op.op;
+    EXPECT_EQ(op.tokens.least, first ? 1 : plan.ops[i - 1].tokens.most + 1) << op.op;
+    if (last) EXPECT_EQ(op.tokens.most, facts.max_num_batched_tokens) << op.op;
+    EXPECT_TRUE(op.custom || std::ranges::find(can, op.op) != can.end()) << op.op;
+    EXPECT_TRUE(op.source != Source::kMeasured || op.cause || !op.rows.empty()) << op.op;
+    if (options.Asked(Knob::kCustomOps) && !op.rows.empty()) {
+      const CustomOpList list = ReadCustomOps(options);
+      EXPECT_TRUE(!list.base && !list.Asks(op.op) && !list.Forbids(op.op)) << op.op;
+    }
+    for (const TokenRange& range : plan.ranges) {
+      if (!op.tokens.Has(range.first)) continue;
+      const bool native = std::ranges::find(range.native, op.op) != range.native.end();
+      EXPECT_EQ(native, !op.custom) << op.op;
+    }
   }
 }
 
@@ -161,6 +202,7 @@ TEST(RopewalkRules, HoldForRandomRequests) {
       CheckCauses(*plan, options);
       CheckFusions(*plan, facts);
       CheckRanges(*plan, facts, options);
+      CheckOps(*plan, facts, options);
     }
     if (i % 16 == 0) {
       const auto again = MakePlan(facts, options);
@@ -183,6 +225,8 @@ Facts Cpu(bool qk_norm = false) {
   Facts facts;
   facts.platform = *ParsePlatform("cpu:avx2");
   facts.max_num_batched_tokens = 512;
+  facts.evidence = NoEvidence();
+  facts.native_ops = {"rms_norm", "add_rms_norm", "rope", "silu", "silu_mul"};
   GraphFacts graph{.layers = 4,
                    .ops = {"rms_norm", "rope", "kv_write", "silu", "mul", "attention"}};
   for (const FusionDef& fusion : Fusions()) {
@@ -325,6 +369,99 @@ TEST(RopewalkRules, NoneWithAFusionBringsItsOp) {
   for (const OpDecision& op : plan->ops) {
     EXPECT_EQ(op.custom, op.op == "rope_kv_write" || op.op == "rope") << op.op;
   }
+}
+
+EvidenceRow Row(std::string question, bool choice, Bounds tokens = {}) {
+  return {.question = std::move(question),
+          .choice = choice,
+          .device = Device::kCpu,
+          .tokens = tokens,
+          .margin = "+3 %",
+          .result = "bench/results/x.json"};
+}
+
+Facts Measured(std::vector<EvidenceRow> rows) {
+  Facts facts = Cpu();
+  facts.evidence = std::make_shared<const EvidenceTable>(std::move(rows));
+  return facts;
+}
+
+TEST(RopewalkRules, AnOpIsNativeWhereItWasMeasuredFaster) {
+  const Facts facts = Measured({Row("custom_ops:rms_norm", true, {1, 256}),
+                                Row("custom_ops:rms_norm", false, {257, 100'000})});
+  const auto plan = MakePlan(facts, Ask(0, {}));
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->ranges.size(), 1u);  // O0 follows no measurement
+  const auto measured = MakePlan(facts, Ask(2, {}));
+  ASSERT_TRUE(measured);
+  ASSERT_EQ(measured->ranges.size(), 2u);
+  EXPECT_EQ(measured->ranges[0].last, 256);
+  EXPECT_THAT(measured->ranges[0].native, ::testing::IsEmpty());
+  EXPECT_THAT(measured->ranges[1].native, ::testing::ElementsAre("rms_norm"));
+  EXPECT_EQ(measured->ops[1].tokens, (Bounds{257, 512}));
+  ASSERT_EQ(measured->ops[1].rows.size(), 1u);
+  EXPECT_EQ(measured->ops[1].rows[0].tokens, (Bounds{257, 512}));
+  EXPECT_THAT((*measured)[Knob::kCompileRangesEndpoints].detail,
+              HasSubstr("256 from the measurement of rms_norm"));
+  // A request outranks it, for all numbers of tokens.
+  const auto asked = MakePlan(facts, Ask(2, {"custom_ops+=+rms_norm"}));
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->ranges.size(), 1u);
+  EXPECT_THAT(asked->ranges[0].native, ::testing::IsEmpty());
+}
+
+TEST(RopewalkRules, ARangeBeginsOnlyWhereADecisionChanges) {
+  const auto plan = MakePlan(Measured({Row("custom_ops:rms_norm", false, {1, 16}),
+                                       Row("custom_ops:rms_norm", false, {17, 512}),
+                                       Row("custom_ops:rope", true, {1, 64})}),
+                             Ask(2, {}));
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->ranges.size(), 1u);
+  EXPECT_EQ(plan->ops[0].rows.size(), 2u);
+}
+
+TEST(RopewalkRules, NativeCodeThatNobodyCanGenerateIsNotTaken) {
+  Facts facts = Measured({Row("custom_ops:rms_norm", false)});
+  facts.native_ops.clear();
+  const auto plan = MakePlan(facts, Ask(2, {}));
+  ASSERT_TRUE(plan);
+  const OpDecision& op = plan->ops[0];
+  EXPECT_TRUE(op.custom);
+  EXPECT_EQ(op.source, Source::kLegality);
+  EXPECT_EQ(op.reason, Reason::kNoNativeCode);
+  ASSERT_EQ(op.others.size(), 1u);
+  EXPECT_EQ(op.others[0].by, Source::kMeasured);
+  EXPECT_THAT(Refused(facts, Ask(2, {"custom_ops=-rms_norm"})),
+              HasSubstr("nothing generates native code for it on this device (rms_norm on cpu"));
+}
+
+TEST(RopewalkRules, AFusionIsOnWhereItWasMeasuredFaster) {
+  const Facts facts = Measured({Row("pass_config.fuse_act_mul", false, {33, 100'000})});
+  const auto plan = MakePlan(facts, Ask(2, {"fuse_linear_act_mul=false"}));
+  ASSERT_TRUE(plan);
+  const Decision& decision = (*plan)[Knob::kFuseActMul];
+  EXPECT_TRUE(plan->On(Knob::kFuseActMul));
+  EXPECT_EQ(decision.source, Source::kLevel);  // in the steps in which it is on
+  EXPECT_EQ(decision.tokens, (std::vector<Bounds>{{1, 32}}));
+  EXPECT_EQ(decision.others.back().by, Source::kMeasured);
+  EXPECT_THAT(decision.others.back().detail, HasSubstr("33-512 tokens"));
+  ASSERT_EQ(plan->ranges.size(), 2u);
+  EXPECT_EQ(plan->ranges[0].last, 32);
+  EXPECT_NE(plan->ranges[0].fusions, plan->ranges[1].fusions);
+}
+
+TEST(RopewalkRules, TheLedgerSaysWhatWasNotMeasuredCitedOrStale) {
+  EvidenceRow cited = Row("pass_config.fuse_act_mul", true);
+  cited.kind = EvidenceKind::kCited;
+  EvidenceRow stale = Row("pass_config.fuse_add_rms_norm", true);
+  stale.sources = {{"rms_norm@simd", "of another day"}, {"rms_norm@abacus", "not in this build"}};
+  const auto plan = MakePlan(Measured({cited, stale}), Ask(2, {}));
+  ASSERT_TRUE(plan);
+  EXPECT_EQ((*plan)[Knob::kFuseActMul].reason, Reason::kCited);
+  EXPECT_THAT((*plan)[Knob::kFuseAddRmsNorm].detail, HasSubstr("stale: rms_norm@simd changed"));
+  EXPECT_THAT((*plan)[Knob::kFuseAddRmsNorm].rows[0].changed,
+              ::testing::ElementsAre("rms_norm@simd"));
+  EXPECT_THAT((*plan)[Knob::kMergeQkv].detail, HasSubstr("no measurement for cpu:"));
 }
 
 }  // namespace
