@@ -5,6 +5,7 @@
 #include "gpu_cases.h"
 #include "kernels/kernel.h"
 #include "kernels/sampling.h"
+#include "native/testing.h"
 
 namespace rw::bench {
 namespace {
@@ -14,17 +15,40 @@ const Attrs& NormAttrs() {
   return attrs;
 }
 
-Work MakeAddRmsNorm(Arena& arena, int64_t n, int64_t h, bool fused) {
+// Who does it: one kernel, a kernel for each op, or generated code.
+enum class By : uint8_t { kFused, kUnfused, kNative };
+struct Way {
+  By by;
+  std::string_view name;
+};
+constexpr Way kWays[] = {{By::kFused, "fused"}, {By::kUnfused, "unfused"}, {By::kNative, "native"}};
+
+Work MakeRmsNorm(Arena& arena, int64_t n, int64_t h, By by) {
+  const TensorView x = arena.Random(kType, {n, h}), w = arena.Random(kType, {h});
+  const TensorView y = arena.Random(kType, {n, h});
+  if (by != By::kNative) return Bind("rms_norm", {x, w}, {y}, NormAttrs());
+  return BindProgram(native::testing::RmsNorm({kType, kType, 1, h, "llama"}), {x, w}, {y});
+}
+
+Work MakeAddRmsNorm(Arena& arena, int64_t n, int64_t h, By by) {
   const TensorView a = arena.Random(kType, {n, h}), b = arena.Random(kType, {n, h});
   const TensorView w = arena.Random(kType, {h}), y = arena.Random(kType, {n, h});
-  if (fused) return Bind("add_rms_norm", {a, b, w}, {a, y}, NormAttrs());
+  if (by == By::kNative) {
+    return BindProgram(native::testing::AddRmsNorm({kType, kType, 1, h, "llama"}), {a, b, w},
+                       {a, y});
+  }
+  if (by == By::kFused) return Bind("add_rms_norm", {a, b, w}, {a, y}, NormAttrs());
   return Chain({Bind("add", {a, b}, {a}), Bind("rms_norm", {a, w}, {y}, NormAttrs())});
 }
 
-Work MakeSiluMul(Arena& arena, int64_t n, int64_t h, bool fused) {
+Work MakeSiluMul(Arena& arena, int64_t n, int64_t h, By by) {
   const TensorView gate = arena.Random(kType, {n, h}), up = arena.Random(kType, {n, h});
   const TensorView y = arena.Random(kType, {n, h});
-  if (fused) return Bind("silu_mul", {gate, up}, {y});
+  if (by == By::kNative) {
+    return BindProgram(native::testing::Activation(kType, h, native::Code::kSilu, true), {gate, up},
+                       {y});
+  }
+  if (by == By::kFused) return Bind("silu_mul", {gate, up}, {y});
   return Chain({Bind("silu", {gate}, {y}), Bind("mul", {y, up}, {y})});
 }
 
@@ -141,6 +165,21 @@ Work Bind(std::string_view op, std::vector<TensorView> in, std::vector<TensorVie
   };
 }
 
+Work BindProgram(const native::Program& program, std::vector<TensorView> in,
+                 std::vector<TensorView> out, std::optional<KvLayerView> kv) {
+  const auto kept = std::make_shared<native::Program>(program);
+  const native::Program* one = kept.get();
+  if (const Status built = GeneratedCode().Build({&one, 1}); !built) {
+    fmt::print(stderr, "{}\n", built.error().message);
+    return {};
+  }
+  return [=](const gpu::Queue& queue) {
+    static ThreadPool pool(1);
+    static const Attrs none;
+    NativeRow(Device::kCuda)->run({in, out, kv ? &*kv : nullptr, none, pool, &queue, kept.get()});
+  };
+}
+
 Work Chain(std::vector<Work> works) {
   if (!std::ranges::all_of(works, [](const Work& work) { return static_cast<bool>(work); })) {
     return {};
@@ -151,34 +190,44 @@ Work Chain(std::vector<Work> works) {
 }
 
 void AddRowCases(bool quick, Cases& cases) {
+  for (const int64_t h : {4096, 8192}) {
+    for (const int64_t n : TokenCounts(quick)) {
+      for (const By by : {By::kFused, By::kNative}) {
+        Case c{"rms_norm", fmt::format("h={}", h), n, by == By::kNative ? "native" : "gpu"};
+        c.bytes = kSize * (2 * n * h + h);
+        c.make = [=](Arena& arena) { return MakeRmsNorm(arena, n, h, by); };
+        cases.push_back(std::move(c));
+      }
+    }
+  }
   for (const int64_t h : {2048, 4096, 8192}) {
     for (const int64_t n : TokenCounts(quick)) {
-      for (const bool fused : {true, false}) {
-        Case c{"add_rms_norm", fmt::format("h={}", h), n, fused ? "fused" : "unfused"};
+      for (const Way& way : kWays) {
+        Case c{"add_rms_norm", fmt::format("h={}", h), n, std::string(way.name)};
         c.bytes = kSize * (4 * n * h + h);
-        c.make = [=](Arena& arena) { return MakeAddRmsNorm(arena, n, h, fused); };
+        c.make = [=](Arena& arena) { return MakeAddRmsNorm(arena, n, h, way.by); };
         cases.push_back(std::move(c));
       }
     }
   }
   for (const int64_t h : {8192, 14336}) {
     for (const int64_t n : TokenCounts(quick)) {
-      for (const bool fused : {true, false}) {
-        Case c{"silu_mul", fmt::format("h={}", h), n, fused ? "fused" : "unfused"};
+      for (const Way& way : kWays) {
+        Case c{"silu_mul", fmt::format("h={}", h), n, std::string(way.name)};
         c.bytes = kSize * 3 * n * h;
-        c.make = [=](Arena& arena) { return MakeSiluMul(arena, n, h, fused); };
+        c.make = [=](Arena& arena) { return MakeSiluMul(arena, n, h, way.by); };
         cases.push_back(std::move(c));
       }
     }
   }
   constexpr int64_t kVocabulary = 128256;
-  struct Way {
+  struct Rule {
     std::string_view name;
     SampleRule rule;
   };
   // Logits are uniform in (-1, 1): at this temperature the last are e^-20 as likely as the first.
   constexpr float kTemperature = 0.1f;
-  constexpr Way kWays[] = {
+  constexpr Rule kRules[] = {
       {"greedy", {}},
       {"temperature", {kTemperature}},
       {"top-k", {.temperature = kTemperature, .top_k = 50}},
@@ -186,7 +235,7 @@ void AddRowCases(bool quick, Cases& cases) {
       {"top-k, top-p", {.temperature = kTemperature, .top_p = 0.95f, .top_k = 50}},
   };
   for (const DType dtype : {kType, DType::kF32}) {
-    for (const Way& way : kWays) {
+    for (const Rule& way : kRules) {
       for (const int64_t n : {1, 8, 64, 256}) {
         if (quick && n == 8) continue;
         Case c{"sample", fmt::format("v={} {} {}", kVocabulary, Name(dtype), way.name), n, "gpu"};

@@ -52,6 +52,9 @@ std::vector<int64_t> TokenCounts(bool quick);
 Work Bind(std::string_view op, std::vector<TensorView> in, std::vector<TensorView> out,
           const Attrs& attrs = {}, std::optional<KvLayerView> kv = {},
           std::string_view provider = "gpu");
+// A call of generated code.
+Work BindProgram(const native::Program& program, std::vector<TensorView> in,
+                 std::vector<TensorView> out, std::optional<KvLayerView> kv = {});
 // One after the other; none if one is none.
 Work Chain(std::vector<Work> works);
 

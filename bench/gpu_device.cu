@@ -51,6 +51,16 @@ void CheckCuda(cudaError_t error, std::source_location where) {
   std::exit(1);
 }
 
+cuda::NativeCode& GeneratedCode() {
+  static auto* const code = [] {
+    cudaDeviceProp properties{};
+    CheckCuda(cudaGetDeviceProperties(&properties, 0));
+    const std::string arch = fmt::format("sm_{}{}", properties.major, properties.minor);
+    return new cuda::NativeCode(arch, {});
+  }();
+  return *code;
+}
+
 Gpu OpenGpu() {
   Gpu gpu;
   CheckCuda(cudaSetDevice(0));
@@ -72,6 +82,7 @@ Gpu OpenGpu() {
     std::exit(1);
   }
   queue.blas = *blas;
+  queue.native = &GeneratedCode();
   return gpu;
 }
 

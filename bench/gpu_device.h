@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/tensor.h"
+#include "kernels/cuda/native.h"
 #include "kernels/gpu/queue.h"
 
 namespace rw::bench {
@@ -24,6 +25,8 @@ struct Gpu {
 };
 // The first device with a queue as the runtime makes one. Nothing is freed before the program ends.
 Gpu OpenGpu();
+// Its generated code (Queue::native), which is compiled anew by each run.
+cuda::NativeCode& GeneratedCode();
 
 // Device memory handed out in turn and taken back all at once. The numbers of a tensor depend on
 // the seed and on what was handed out since the seed was set.

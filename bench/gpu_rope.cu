@@ -7,6 +7,7 @@
 #include "kernels/gpu/launch.cuh"
 #include "kernels/gpu/types.cuh"
 #include "kernels/scalar_math.h"
+#include "native/testing.h"
 
 namespace rw::bench {
 namespace {
@@ -152,14 +153,45 @@ Work NormUnfused(const Step& s) {
                 Bind("rms_norm", {s.k, s.kw}, {s.k}, RopeAttrs()), Unfused(s)});
 }
 
+Work Native(const Step& s) {
+  const native::testing::RopeCase c{.dtype = kType,
+                                    .hq = s.q.dims[1],
+                                    .hk = s.k.dims[1],
+                                    .d = s.kv.head_dim,
+                                    .turned = s.kv.head_dim,
+                                    .layout = "half",
+                                    .writes = true,
+                                    .cache = s.kv.dtype};
+  return BindProgram(native::testing::Rope(c), {s.q, s.k, s.v, s.pos, s.cs, s.slot}, {s.q}, s.kv);
+}
+Work NormNative(const Step& s) {
+  const native::testing::RopeCase c{.dtype = kType,
+                                    .hq = s.q.dims[1],
+                                    .hk = s.k.dims[1],
+                                    .d = s.kv.head_dim,
+                                    .turned = s.kv.head_dim,
+                                    .layout = "half",
+                                    .style = "llama",
+                                    .q_weight = kType,
+                                    .k_weight = kType,
+                                    .writes = true,
+                                    .cache = s.kv.dtype};
+  return BindProgram(native::testing::Rope(c), {s.q, s.k, s.v, s.qw, s.kw, s.pos, s.cs, s.slot},
+                     {s.q}, s.kv);
+}
+
 struct Variant {
   std::string_view name;
   Work (*work)(const Step& step);
   bool early = true;
 };
-constexpr Variant kFusions[] = {
-    {"fused", Fused}, {"unfused", Unfused}, {"naive", Naive, false}, {"naive early", Naive}};
-constexpr Variant kNormFusions[] = {{"fused", NormFused}, {"unfused", NormUnfused}};
+constexpr Variant kFusions[] = {{"fused", Fused},
+                                {"native", Native},
+                                {"unfused", Unfused},
+                                {"naive", Naive, false},
+                                {"naive early", Naive}};
+constexpr Variant kNormFusions[] = {
+    {"fused", NormFused}, {"native", NormNative}, {"unfused", NormUnfused}};
 
 void AddShape(bool quick, std::string_view group, const Heads& heads, DType cache,
               std::span<const Variant> variants, Cases& cases) {
@@ -185,7 +217,7 @@ void AddRopeCases(bool quick, Cases& cases) {
     AddShape(quick, "rope_kv_write", heads, kType, fusions, cases);
   }
   // The naive kernel knows no f8e4m3.
-  AddShape(quick, "rope_kv_write", kShapes[0], DType::kF8E4M3, fusions.first(2), cases);
+  AddShape(quick, "rope_kv_write", kShapes[0], DType::kF8E4M3, fusions.first(3), cases);
   AddShape(quick, "qk_norm_rope_kv_write", kShapes[0], kType, kNormFusions, cases);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "cli/progress.h"
 #include "import/import.h"
@@ -25,6 +26,27 @@ std::vector<std::string_view> ProvidersOf(Device kind, std::string_view asked) {
     if (row.device == kind && asked != "reference" && !known) providers.push_back(row.provider);
   }
   return providers;
+}
+
+// The folder that --kernel-cache names; empty: none.
+std::string CodeFolder(const std::string& flag) {
+  if (flag != "auto") return flag == "none" ? "" : flag;
+  struct Place {
+    const char* variable;
+    std::string_view below;
+  };
+  constexpr Place kPlaces[] = {
+      {"ROPEWALK_CACHE", ""}, {"XDG_CACHE_HOME", "/ropewalk"}, {"HOME", "/.cache/ropewalk"}};
+  for (const auto& [variable, below] : kPlaces) {
+    const char* folder = std::getenv(variable);
+    if (folder != nullptr && *folder != '\0') return fmt::format("{}{}", folder, below);
+  }
+  return "";
+}
+
+DeviceOptions OptionsOf(const ModelFlags& flags) {
+  return {{CodeFolder(flags.kernel_cache),
+           [](const std::string& line) { fmt::print(stderr, "kernel cache: {}\n", line); }}};
 }
 
 std::string MegaBytes(int64_t bytes) {
@@ -65,6 +87,11 @@ void ModelFlags::AddDevice(CLI::App& command) {
       .add_option("--gpu-memory-utilization", gpu_memory_utilization,
                   "Most that the KV cache takes of the GPU memory that the weights leave")
       ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--kernel-cache", kernel_cache,
+                  "Folder that keeps code compiled for a GPU; none: it is not kept; auto: "
+                  "$ROPEWALK_CACHE, $XDG_CACHE_HOME/ropewalk or ~/.cache/ropewalk")
       ->capture_default_str();
 }
 
@@ -163,9 +190,10 @@ Result<ModelOptions> ModelFlags::Model(Device kind, std::optional<DType> stored)
 Result<ModelOptions> ModelFlags::ModelOnDevice(std::optional<DType> stored) const {
   std::shared_ptr<ComputeDevice> opened = CpuDevice();
   if (device == "cuda" || device == "rocm") {
-    RW_ASSIGN(opened, OpenDevice(device == "cuda" ? Device::kCuda : Device::kRocm));
+    RW_ASSIGN(opened,
+              OpenDevice(device == "cuda" ? Device::kCuda : Device::kRocm, OptionsOf(*this)));
   } else if (device == "auto" && BuiltFor(Device::kCuda)) {
-    if (auto gpu = OpenDevice(Device::kCuda)) {
+    if (auto gpu = OpenDevice(Device::kCuda, OptionsOf(*this))) {
       opened = *std::move(gpu);
     } else {
       fmt::print(stderr, "on the CPU: {}\n", gpu.error().message);

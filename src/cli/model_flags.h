@@ -19,6 +19,7 @@ struct ModelFlags {
   std::string load_format = "auto";
   std::string device = "auto";
   std::string kernels = "auto";
+  std::string kernel_cache = "auto";
   std::string kv_cache_layout = "HND";
   double gpu_memory_utilization = 0.9;
   int threads = 0;
@@ -30,9 +31,10 @@ struct ModelFlags {
   bool enforce_eager = false;
 
   // Each adds flags to a command; a command takes those that mean something to it.
-  void AddModel(CLI::App& command);           // MODEL, --dtype, --kv-cache-dtype
-  void AddLoadFormat(CLI::App& command);      // --load-format
-  void AddDevice(CLI::App& command);          // --device, --gpu-memory-utilization
+  void AddModel(CLI::App& command);       // MODEL, --dtype, --kv-cache-dtype
+  void AddLoadFormat(CLI::App& command);  // --load-format
+  // --device, --gpu-memory-utilization, --kernel-cache
+  void AddDevice(CLI::App& command);
   void AddKernels(CLI::App& command);         // --kernels, --threads
   void AddKernelProvider(CLI::App& command);  // --kernels
   void AddPlan(CLI::App& command);            // -O, --compilation-config, --enforce-eager

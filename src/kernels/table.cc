@@ -6,6 +6,7 @@
 #include "kernels/kernel.h"
 #if defined(RW_CUDA)
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/native.h"
 #include "kernels/gpu/gpu.h"
 #endif
 
@@ -33,9 +34,14 @@ std::span<const KernelRow> KernelTable() {
 }
 
 const KernelRow* NativeRow(Device device, std::span<const std::string_view> providers) {
-  static constexpr const KernelRow* kRows[] = {&simd::kNativeRow, &reference::kNativeRow};
+  static const KernelRow* const rows[] = {
+      &simd::kNativeRow, &reference::kNativeRow,
+#if defined(RW_CUDA)
+      &cuda::NativeKernel(),
+#endif
+  };
   const auto of = [&](std::string_view provider) -> const KernelRow* {
-    for (const KernelRow* row : kRows) {
+    for (const KernelRow* row : rows) {
       if (row->device == device && (provider.empty() || row->provider == provider)) return row;
     }
     return nullptr;

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "kernels/kernel.h"
+#include "native/code_cache.h"
 
 namespace rw {
 
@@ -83,9 +84,13 @@ class ComputeDevice {
 // The machine's own processor and memory: what is queued is done at once.
 std::shared_ptr<ComputeDevice> CpuDevice();
 
+struct DeviceOptions {
+  native::CodeCache::Options code;  // where compiled code of programs is kept
+};
+
 // The machine's GPU of that kind. An error in one line where this build or this machine has none,
 // the driver is missing or too old, or the build has no code for its architecture.
-Result<std::shared_ptr<ComputeDevice>> OpenDevice(Device kind);
+Result<std::shared_ptr<ComputeDevice>> OpenDevice(Device kind, const DeviceOptions& options = {});
 
 // Whether this build has kernels for devices of that kind.
 bool BuiltFor(Device kind);

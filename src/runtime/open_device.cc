@@ -12,11 +12,12 @@ bool BuiltFor(Device kind) {
   return kind == Device::kCpu;
 }
 
-Result<std::shared_ptr<ComputeDevice>> OpenDevice(Device kind) {
+Result<std::shared_ptr<ComputeDevice>> OpenDevice(Device kind, const DeviceOptions& options) {
   if (kind == Device::kCpu) return CpuDevice();
 #if defined(RW_CUDA)
-  if (kind == Device::kCuda) return OpenGpu();
+  if (kind == Device::kCuda) return OpenGpu(options);
 #endif
+  (void)options;
   if (kind == Device::kRocm) {
     return Err(
         "rocm: no kernels so far; `ropewalk plan --platform rocm:gfx950,aiter` plans for it");

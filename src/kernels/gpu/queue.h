@@ -7,6 +7,10 @@
 
 #include "kernels/gpu/portable.h"
 
+namespace rw::cuda {
+class NativeCode;  // kernels/cuda/native.h
+}
+
 namespace rw::gpu {
 
 struct Queue {
@@ -21,6 +25,7 @@ struct Queue {
   static constexpr int64_t kCounters = 65536;
   uint32_t* counters = nullptr;
   void* blas = nullptr;  // of the vendor's matrix library; made by the file that wraps it
+  const cuda::NativeCode* native = nullptr;  // generated code, where there is some
   StepBounds bounds;
 };
 

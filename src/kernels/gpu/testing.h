@@ -6,6 +6,7 @@
 #include "kernels/cpu/testing.h"
 // testing.h comes first: it sets the targets of Highway.
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/native.h"
 #include "kernels/gpu/gpu.h"
 #include "kernels/gpu/portable.h"
 #include "kernels/gpu/queue.h"
@@ -32,6 +33,16 @@ class GpuTest : public ::testing::Test {
   }
 };
 
+// Generated code of all tests.
+inline cuda::NativeCode& DeviceCode() {
+  static cuda::NativeCode* const code = [] {
+    gpuDeviceProp properties;
+    ExpectSuccess(gpuGetDeviceProperties(&properties, 0));
+    return new cuda::NativeCode(fmt::format("sm_{}{}", properties.major, properties.minor), {});
+  }();
+  return *code;
+}
+
 // The queue of all tests. It lives until the process ends.
 inline const gpu::Queue& DeviceQueue() {
   static const gpu::Queue queue = [] {
@@ -55,6 +66,7 @@ inline const gpu::Queue& DeviceQueue() {
     const auto blas = cuda::CreateBlas();
     EXPECT_TRUE(blas.has_value());
     if (blas) made.blas = *blas;
+    made.native = &DeviceCode();
     return made;
   }();
   return queue;
@@ -203,9 +215,11 @@ struct GpuCall {
   Attrs attrs;
   const KvLayerView* kv = nullptr;
   StepBounds bounds;
-  int multiprocessors = 0;  // that the kernel is told of; 0: the device's
+  int multiprocessors = 0;                   // that the kernel is told of; 0: the device's
+  const native::Program* program = nullptr;  // built: runs instead of a kernel for `op`
 
   const KernelRow* Row() const {
+    if (program != nullptr) return NativeRow(gpu::kDevice);
     std::vector<DType> in_types, out_types;
     for (const TensorView& x : in) in_types.push_back(x.dtype);
     for (const TensorView& x : out) out_types.push_back(x.dtype);
@@ -247,7 +261,7 @@ class GpuRun {
       if (calls_[i].multiprocessors > 0) queue.multiprocessors = calls_[i].multiprocessors;
       const OnDevice& device = on_device_[i];
       const KvLayerView* kv = calls_[i].kv != nullptr ? &device.kv : nullptr;
-      rows_[i]->run({device.in, device.out, kv, calls_[i].attrs, pool, &queue});
+      rows_[i]->run({device.in, device.out, kv, calls_[i].attrs, pool, &queue, calls_[i].program});
       ExpectSuccess(gpuGetLastError());
     }
   }

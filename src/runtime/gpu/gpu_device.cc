@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "kernels/cuda/cuda.h"
+#include "kernels/cuda/native.h"
 #include "kernels/gpu/attention.h"
 #include "kernels/gpu/fill.h"
 #include "kernels/gpu/queue.h"
@@ -47,7 +48,7 @@ class Gpu final : public ComputeDevice {
     if (queue_.stream != nullptr) gpuStreamDestroy(queue_.stream);
   }
 
-  Status Open() {
+  Status Open(const DeviceOptions& options) {
     int count = 0;
     if (const gpuError_t error = gpuGetDeviceCount(&count); error != gpuSuccess || count == 0) {
       return Err("{}: expected an NVIDIA GPU with a driver for CUDA {}.{}, found none: {}",
@@ -77,6 +78,9 @@ class Gpu final : public ComputeDevice {
       RW_TRY(Try(gpuEventCreateWithFlags(&stage.done, gpuEventDisableTiming), "no event"));
     }
     RW_ASSIGN(queue_.blas, cuda::CreateBlas());
+    native_ = std::make_unique<cuda::NativeCode>(
+        fmt::format("sm_{}{}", properties.major, properties.minor), options.code);
+    queue_.native = native_.get();
     return Finish();
   }
 
@@ -157,6 +161,10 @@ class Gpu final : public ComputeDevice {
                                                      needs.head_dim, needs.max_length));
   }
 
+  Status Build(std::span<const native::Program* const> programs) override {
+    return native_->Build(programs);
+  }
+
   Status Finish() override {
     Note(gpuGetLastError());
     Note(gpuStreamSynchronize(queue_.stream));
@@ -216,6 +224,7 @@ class Gpu final : public ComputeDevice {
   std::string name_;
   std::string arch_;
   gpu::Queue queue_;
+  std::unique_ptr<cuda::NativeCode> native_;
   std::vector<DeviceMemory> scratch_;
   DeviceMemory counters_;
   std::array<Stage, 2> stages_;
@@ -225,9 +234,9 @@ class Gpu final : public ComputeDevice {
 
 }  // namespace
 
-Result<std::shared_ptr<ComputeDevice>> OpenGpu() {
+Result<std::shared_ptr<ComputeDevice>> OpenGpu(const DeviceOptions& options) {
   auto device = std::make_shared<Gpu>();
-  RW_TRY(device->Open());
+  RW_TRY(device->Open(options));
   return device;
 }
 

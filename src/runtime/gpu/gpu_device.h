@@ -7,6 +7,6 @@
 
 namespace rw {
 
-Result<std::shared_ptr<ComputeDevice>> OpenGpu();
+Result<std::shared_ptr<ComputeDevice>> OpenGpu(const DeviceOptions& options);
 
 }  // namespace rw
