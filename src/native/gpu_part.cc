@@ -3,69 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <functional>
 #include <string_view>
 #include <vector>
 
 #include "base/check.h"
+#include "native/gpu_names.h"
 
 namespace rw::native {
 namespace {
 
 using Sums = GpuMapping::Sums;
+using When = GpuNames::When;
 constexpr int64_t kWarp = 32;
 constexpr int64_t kMostHeads = 2;  // of a thread
-
-std::string_view TypeOf(DType dtype) {
-  switch (dtype) {
-    case DType::kF32:
-      return "float";
-    case DType::kF16:
-      return "F16";
-    case DType::kBF16:
-      return "BF16";
-    case DType::kI32:
-      return "int";
-    case DType::kF8E4M3:
-      return "F8";
-  }
-  return "?";
-}
-
-// What an operation on numbers is in the text; empty: the code is none.
-std::string_view FormulaOf(Code code) {
-  switch (code) {
-    case Code::kAdd:
-      return "{} + {}";
-    case Code::kSub:
-      return "{} - {}";
-    case Code::kMul:
-      return "{} * {}";
-    case Code::kDiv:
-      return "{} / {}";
-    case Code::kTanh:
-      return "tanhf({})";
-    case Code::kSilu:
-      return "Silu({})";
-    case Code::kGelu:
-      return "Gelu({})";
-    case Code::kGeluTanh:
-      return "GeluTanh({})";
-    default:
-      return "";
-  }
-}
-
-bool IsStore(const Instr& instr) {
-  return instr.code == Code::kStore || instr.code == Code::kStoreCache;
-}
-
-std::string NumberText(float x) {
-  RW_CHECK(std::isfinite(x), "a constant of generated code is {}", x);
-  return fmt::format("{}{:a}f{}", x < 0 ? "(" : "", x, x < 0 ? ")" : "");
-}
 
 class PartText {
  public:
@@ -75,13 +26,7 @@ class PartText {
         index_(index),
         map_(map),
         threads_(threads),
-        own_(part_.code.size()) {
-    for (size_t i = 0; i < part_.code.size(); ++i) {
-      const Instr& instr = part_.code[i];
-      own_[i] = (instr.code == Code::kLoad && instr.rows == Rows::kOwn) || IsStore(instr) ||
-                std::ranges::any_of(instr.args, [&](int arg) { return own_[arg]; });
-    }
-  }
+        names_(program, part_, map_) {}
 
   std::string Write() {
     Line("// {} heads of {}, {} threads for each", part_.heads, part_.width, map_.group);
@@ -103,6 +48,8 @@ class PartText {
  private:
   using Wanted = std::vector<bool>;  // of the part's instructions
 
+  const Instr& At(size_t i) const { return part_.code[i]; }
+
   template <class... Args>
   void Line(fmt::format_string<Args...> format, Args&&... args) {
     text_.append(static_cast<size_t>(2 * indent_), ' ');
@@ -110,49 +57,19 @@ class PartText {
     text_ += '\n';
   }
 
-  const Instr& At(size_t i) const { return part_.code[i]; }
-  bool IsEarly(const Instr& instr) const {
-    return instr.code == Code::kLoad && instr.rows == Rows::kShared &&
-           program_.in[static_cast<size_t>(instr.port)].weight;
-  }
-  // Octets come from memory or a rounding as they would lie in memory, and are widened where used.
-  bool IsPacked(const Instr& instr) const {
-    return !instr.scalar && (instr.code == Code::kLoad ||
-                             (instr.code == Code::kRound && instr.dtype != DType::kF32));
-  }
-  std::string_view Heads(size_t i) const { return own_[i] ? "kHeads" : "1"; }
-  std::string_view Head(size_t i) const { return own_[i] ? "k" : "0"; }
-  int64_t Reps(size_t i) const { return map_.RepsOf(At(i).length); }
-  std::string OctetsLoop(size_t i) const {
-    return fmt::format("OCTETS({}, {})", Heads(i), Reps(i));
-  }
-  std::string Held(size_t i) const { return fmt::format("n{}[r]", At(i).length); }
-  std::string Octet() const { return fmt::format("at + r * {}", map_.group); }
-  std::string OctetName(size_t i) const {
-    return fmt::format("{}{}[{}][r]", IsPacked(At(i)) ? "x" : "v", i, Head(i));
-  }
-  std::string Value(size_t i) const {
-    if (At(i).code == Code::kNumber) return NumberText(At(i).number);
-    if (At(i).scalar) return fmt::format("s{}[{}]", i, Head(i));
-    return IsPacked(At(i)) ? fmt::format("Wide({}, j)", OctetName(i))
-                           : fmt::format("{}[j]", OctetName(i));
-  }
-  std::string Formula(const Instr& instr) const {
-    const std::string a = Value(static_cast<size_t>(instr.args[0]));
-    if (instr.args.size() == 1) return fmt::format(fmt::runtime(FormulaOf(instr.code)), a);
-    return fmt::format(fmt::runtime(FormulaOf(instr.code)), a,
-                       Value(static_cast<size_t>(instr.args[1])));
-  }
-
   // All values that stay in registers between a sum and its use.
   void WriteHeld() {
     const Wanted all(part_.code.size(), true);
     Line("const unsigned at = u.t;");
     WriteCounts();
-    WriteLoads(all, [&](const Instr& instr) { return IsEarly(instr); });
+    WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kEarly; });
+    const std::vector<int> guessed = GuessedPickers();
+    for (const int picker : guessed) Line("const int g{0} = Peek(p.port[{0}], u.row);", picker);
+    WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kGuessed; });
     Line("WaitForPrevious();");
     WritePickers();
-    WriteLoads(all, [&](const Instr& instr) { return !IsEarly(instr); });
+    WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kLate; });
+    for (const int picker : guessed) WriteAmends(picker);
     for (size_t i = 0; i < part_.code.size(); ++i) {
       if (At(i).scalar) {
         WriteScalar(i);
@@ -171,7 +88,7 @@ class PartText {
     for (size_t i = 0; i < part_.code.size(); ++i) {
       if (!At(i).scalar) continue;
       if (At(i).code == Code::kSumSquares) {
-        Line("float a{}[{}][1] = {{}};", i, Heads(i));
+        Line("float a{}[{}][1] = {{}};", i, names_.Heads(i));
         WritePass(Under(i), [&] { WriteTerms(i); });
       }
       WriteScalar(i);
@@ -235,22 +152,25 @@ class PartText {
     }
   }
 
-  // The address of the part of a row that an access goes to, from element `begin` of it on.
-  std::string Place(const Instr& instr, int64_t begin) const {
-    if (instr.code == Code::kStoreCache) {
-      return fmt::format(
-          "({}*)p.launch.cache.plane[{}] + c{} + u.head[k] * "
-          "p.launch.cache.head_stride + {}",
-          TypeOf(program_.cache), instr.rows == Rows::kKeys ? 0 : 1, instr.picker, begin);
+  std::vector<int> GuessedPickers() const {
+    std::vector<int> pickers;
+    for (const Instr& instr : part_.code) {
+      if (instr.code != Code::kLoad || names_.WhenOf(instr) != When::kGuessed) continue;
+      if (!std::ranges::count(pickers, instr.picker)) pickers.push_back(instr.picker);
     }
-    const bool store = instr.code == Code::kStore;
-    const auto port = static_cast<size_t>(instr.port);
-    const std::string_view type = TypeOf((store ? program_.out : program_.in)[port].dtype);
-    if (instr.rows == Rows::kShared) {
-      return fmt::format("Weights<{}>(p.port[{}]) + {}", type, port, begin);
+    return pickers;
+  }
+  // Loads again what was loaded for a wrong guess.
+  void WriteAmends(int picker) {
+    Line("if (i{0} != g{0}) {{", picker);
+    ++indent_;
+    for (size_t i = 0; i < part_.code.size(); ++i) {
+      const Instr& instr = At(i);
+      if (instr.code != Code::kLoad || instr.picker != picker) continue;
+      if (names_.WhenOf(instr) == When::kGuessed) WriteLoadPicked(i, 'i');
     }
-    return fmt::format("Row<{}>(p.port[{}], u.row) + u.head[k] * {} + {}", type,
-                       port + (store ? program_.in.size() : 0), part_.width, begin);
+    --indent_;
+    Line("}}");
   }
 
   template <class Chosen>
@@ -258,7 +178,7 @@ class PartText {
     for (size_t i = 0; i < part_.code.size(); ++i) {
       const Instr& instr = At(i);
       if (instr.code != Code::kLoad || !wanted[i] || !chosen(instr)) continue;
-      Line("Packed<{}> x{}[{}][{}];", TypeOf(instr.dtype), i, Heads(i), Reps(i));
+      Line("Packed<{}> x{}[{}][{}];", GpuType(instr.dtype), i, names_.Heads(i), names_.Reps(i));
       const int partner = PartnerOf(part_, i);
       if (partner < 0) {
         WriteLoad(i);
@@ -270,32 +190,40 @@ class PartText {
   void WriteLoad(size_t i) {
     const Instr& instr = At(i);
     if (instr.rows == Rows::kPicked) {
-      RW_CHECK(instr.at.stride == 1, "picked rows of stride {}", instr.at.stride);
-      return Line("{} {} = LoadPicked<kWhole, {}>(p.port[{}], i{}, {}, {}, {});", OctetsLoop(i),
-                  OctetName(i), TypeOf(instr.dtype), instr.port, instr.picker, instr.at.begin,
-                  Octet(), Held(i));
+      const bool guessed = map_.sums != Sums::kLooped && names_.WhenOf(instr) == When::kGuessed;
+      return WriteLoadPicked(i, guessed ? 'g' : 'i');
     }
-    Line("{} {} = Load<kWhole, {}>({}, {}, {});", OctetsLoop(i), OctetName(i), instr.at.stride,
-         Place(instr, instr.at.begin), Octet(), Held(i));
+    Line("{} {} = Load<kWhole, {}>({}, {}, {});", names_.OctetsLoop(i), names_.OctetOf(i),
+         instr.at.stride, names_.Place(instr, instr.at.begin), names_.Octet(), names_.Held(i));
+  }
+  // Of the row whose number has a name that begins so.
+  void WriteLoadPicked(size_t i, char name) {
+    const Instr& instr = At(i);
+    RW_CHECK(instr.at.stride == 1, "picked rows of stride {}", instr.at.stride);
+    Line("{} {} = LoadPicked<kWhole, {}>(p.port[{}], {}{}, {}, {}, {});", names_.OctetsLoop(i),
+         names_.OctetOf(i), GpuType(instr.dtype), instr.port, name, instr.picker, instr.at.begin,
+         names_.Octet(), names_.Held(i));
   }
   void WriteLoadPair(size_t a, size_t b) {
     const size_t even = At(a).at.begin % 2 == 0 ? a : b;
     const size_t odd = a + b - even;
-    Line("{} LoadPair<kWhole>({}, {}, {}, {}, {});", OctetsLoop(even),
-         Place(At(even), At(even).at.begin), Octet(), Held(even), OctetName(even), OctetName(odd));
+    Line("{} LoadPair<kWhole>({}, {}, {}, {}, {});", names_.OctetsLoop(even),
+         names_.Place(At(even), At(even).at.begin), names_.Octet(), names_.Held(even),
+         names_.OctetOf(even), names_.OctetOf(odd));
   }
 
   void WriteMap(size_t i) {
     const Instr& instr = At(i);
     if (instr.code == Code::kRound) {
       const auto arg = static_cast<size_t>(instr.args[0]);
-      Line("Packed<{}> x{}[{}][{}];", TypeOf(instr.dtype), i, Heads(i), Reps(i));
-      return Line("{} {} = Narrow<{}>({});", OctetsLoop(i), OctetName(i), TypeOf(instr.dtype),
-                  OctetName(arg));
+      Line("Packed<{}> x{}[{}][{}];", GpuType(instr.dtype), i, names_.Heads(i), names_.Reps(i));
+      return Line("{} {} = Narrow<{}>({});", names_.OctetsLoop(i), names_.OctetOf(i),
+                  GpuType(instr.dtype), names_.OctetOf(arg));
     }
-    if (FormulaOf(instr.code).empty()) return;
-    Line("float v{}[{}][{}][8];", i, Heads(i), Reps(i));
-    Line("NUMBERS({}, {}) {} = {};", Heads(i), Reps(i), Value(i), Formula(instr));
+    if (!GpuNames::HasFormula(instr)) return;
+    Line("float v{}[{}][{}][8];", i, names_.Heads(i), names_.Reps(i));
+    Line("NUMBERS({}, {}) {} = {};", names_.Heads(i), names_.Reps(i), names_.Value(i),
+         names_.Formula(instr));
   }
 
   void WriteScalar(size_t i) {
@@ -304,26 +232,28 @@ class PartText {
     if (instr.code == Code::kSumSquares) return WriteSum(i);
     std::string value;
     if (instr.code == Code::kNormFactor) {
-      value = fmt::format("NormFactor({}, {}, {})", Value(static_cast<size_t>(instr.args[0])),
-                          NumberText(static_cast<float>(part_.width)), NumberText(instr.number));
+      value =
+          fmt::format("NormFactor({}, {}, {})", names_.Value(static_cast<size_t>(instr.args[0])),
+                      GpuNumber(static_cast<float>(part_.width)), GpuNumber(instr.number));
     } else if (instr.code == Code::kRound) {
-      value = fmt::format("Through<{}>({})", TypeOf(instr.dtype),
-                          Value(static_cast<size_t>(instr.args[0])));
+      value = fmt::format("Through<{}>({})", GpuType(instr.dtype),
+                          names_.Value(static_cast<size_t>(instr.args[0])));
     } else {
-      value = Formula(instr);
+      value = names_.Formula(instr);
     }
-    Line("float s{}[{}];", i, Heads(i));
-    Line("HEADS({}) {} = {};", Heads(i), Value(i), value);
+    Line("float s{}[{}];", i, names_.Heads(i));
+    Line("HEADS({}) {} = {};", names_.Heads(i), names_.Value(i), value);
   }
 
   void WriteSum(size_t i) {
     if (map_.sums == Sums::kHeld) {
-      Line("float a{}[{}][{}] = {{}};", i, Heads(i), map_.lanes / map_.group);
+      Line("float a{}[{}][{}] = {{}};", i, names_.Heads(i), map_.lanes / map_.group);
       WriteTerms(i);
     }
-    Line("float s{}[{}];", i, Heads(i));
+    Line("float s{}[{}];", i, names_.Heads(i));
     if (map_.sums == Sums::kStaged) return WriteStagedSum(i);
-    Line("HEADS({}) s{}[k] = Fold<{}>(a{}[k], {});", Heads(i), i, map_.group, i, FoldPlace(i));
+    Line("HEADS({}) s{}[k] = Fold<{}>(a{}[k], {});", names_.Heads(i), i, map_.group, i,
+         FoldPlace(i));
   }
   // Each sum of each head has a place of its own.
   std::string FoldPlace(size_t i) const {
@@ -351,20 +281,20 @@ class PartText {
     const int64_t slots = map_.lanes / map_.group;
     for (const Term& term : terms) {
       const auto arg = static_cast<size_t>(At(i).args[term.segment]);
-      Line("HEADS({}) a{}[k][{}] += Squares({}{}[{}][{}], n{}[{}]);", Heads(i), i,
-           term.octet / map_.group % slots, IsPacked(At(arg)) ? "x" : "v", arg, Head(arg), term.rep,
+      Line("HEADS({}) a{}[k][{}] += Squares({}, n{}[{}]);", names_.Heads(i), i,
+           term.octet / map_.group % slots, names_.OctetOf(arg, fmt::format("{}", term.rep)),
            At(arg).length, term.rep);
     }
   }
   void WriteStagedSum(size_t i) {
-    Line("HEADS({}) {{", Heads(i));
+    Line("HEADS({}) {{", names_.Heads(i));
     ++indent_;
     Line("float* const row = shared + threadIdx.x / {} * {};", map_.group, part_.width);
     for (size_t s = 0; s < part_.segments.size(); ++s) {
       const Segment& at = part_.segments[s];
       const auto arg = static_cast<size_t>(At(i).args[s]);
-      Line("UNROLL for (int r = 0; r < {}; ++r) Stage<{}>(row + {}, {}, {}, {});", Reps(arg),
-           at.stride, at.begin, Octet(), Held(arg), OctetName(arg));
+      Line("UNROLL for (int r = 0; r < {}; ++r) Stage<{}>(row + {}, {}, {}, {});", names_.Reps(arg),
+           at.stride, at.begin, names_.Octet(), names_.Held(arg), names_.OctetOf(arg));
     }
     Line("__syncthreads();");
     Line("float lane[1] = {{StagedLane<{}, {}>(row, u.t)}};", map_.group, part_.width);
@@ -391,32 +321,16 @@ class PartText {
       }
     }
   }
-  std::string StoresLoop(size_t i) const {
-    const bool caches = At(i).code == Code::kStoreCache;
-    return fmt::format("{} if (u.live[k]{})", OctetsLoop(i),
-                       caches ? fmt::format(" && c{} >= 0", At(i).picker) : "");
-  }
-  std::string Stored(size_t i) const {
-    const Instr& instr = At(i);
-    const auto arg = static_cast<size_t>(instr.args[0]);
-    RW_CHECK(!At(arg).scalar, "one number is stored as a row");
-    const bool caches = instr.code == Code::kStoreCache;
-    const DType to = caches ? program_.cache : program_.out[static_cast<size_t>(instr.port)].dtype;
-    if (!caches || to != DType::kF8E4M3) {
-      return fmt::format("Narrow<{}>({})", TypeOf(to), OctetName(arg));
-    }
-    return fmt::format("NarrowScaled({}, p.launch.cache.scale[{}], u.head[k])", OctetName(arg),
-                       instr.rows == Rows::kKeys ? 0 : 1);
-  }
   void WriteStore(size_t i) {
-    Line("{} Store<kWhole, {}>({}, {}, {}, {});", StoresLoop(i), At(i).at.stride,
-         Place(At(i), At(i).at.begin), Octet(), Held(i), Stored(i));
+    Line("{} Store<kWhole, {}>({}, {}, {}, {});", names_.StoresLoop(i), At(i).at.stride,
+         names_.Place(At(i), At(i).at.begin), names_.Octet(), names_.Held(i), names_.Stored(i));
   }
   void WriteStorePair(size_t a, size_t b) {
     const size_t even = At(a).at.begin % 2 == 0 ? a : b;
     const size_t odd = a + b - even;
-    Line("{} StorePair<kWhole>({}, {}, {}, {}, {});", StoresLoop(even),
-         Place(At(even), At(even).at.begin), Octet(), Held(even), Stored(even), Stored(odd));
+    Line("{} StorePair<kWhole>({}, {}, {}, {}, {});", names_.StoresLoop(even),
+         names_.Place(At(even), At(even).at.begin), names_.Octet(), names_.Held(even),
+         names_.Stored(even), names_.Stored(odd));
   }
 
   const Program& program_;
@@ -424,7 +338,7 @@ class PartText {
   const size_t index_;
   const GpuMapping map_;
   const int64_t threads_;
-  std::vector<bool> own_;  // instructions whose result each head has for itself
+  const GpuNames names_;
   std::string text_;
   int indent_ = 0;
 };

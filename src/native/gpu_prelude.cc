@@ -240,6 +240,10 @@ DEVICE T* Row(const GpuPort& port, unsigned row) { return (T*)port.data + row * 
 template <class T>
 DEVICE const T* Weights(const GpuPort& port) { return (const T*)port.data; }
 DEVICE int Index(const GpuPort& port, unsigned row) { return ((const int*)port.data)[row]; }
+// As it is in memory now, also if it was read before.
+DEVICE int Peek(const GpuPort& port, unsigned row) {
+  return ((const volatile int*)port.data)[row];
+}
 // From element `at` of a row of a table. A row that is not there is NaN, which shows.
 template <bool kWhole, class T>
 DEVICE Packed<T> LoadPicked(const GpuPort& table, int row, unsigned at, unsigned octet, int held) {

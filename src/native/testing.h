@@ -97,6 +97,21 @@ inline Program AddRmsNorm(const NormCase& c) {
   return {{{c.dtype}, {c.dtype}, {c.weight, true}}, {{c.dtype}, {c.dtype}}, DType::kF32, {part}};
 }
 
+// Two sums, one after the other: y = rms_norm(rms_norm(x, w) + residual, w2), the sum stored too.
+// Operands x, w, residual, w2; results sum, y.
+inline Program NormAddNorm(const NormCase& c) {
+  Part part{1, c.h, 0, {{0, c.h, 1}}, {}};
+  const DType t = c.dtype;
+  const auto normed =
+      Apply(part, {Memory(0, t), Memory(1, c.weight)}, {t}, c.attrs(), Normalise)[0];
+  const auto sum = Apply(part, {Made(normed, t), Memory(2, t)}, {t}, {},
+                         [](RowCode& row) { row.Out(0, row.In(0) + row.In(1)); })[0];
+  const auto y = Apply(part, {Made(sum, t), Memory(3, c.weight)}, {t}, c.attrs(), Normalise)[0];
+  StoreRow(part, *sum, 0);
+  StoreRow(part, *y, 1);
+  return {{{t}, {c.weight, true}, {t}, {c.weight, true}}, {{t}, {t}}, DType::kF32, {part}};
+}
+
 // Row ids[i] of a table, in another type.
 inline Program Embed(DType table, DType dtype, int64_t h) {
   Part part{1, h, 0, {{0, h, 1}}, {}};
@@ -182,6 +197,8 @@ inline std::vector<Named> AllPrograms() {
       {"norm of heads", RmsNorm({kBf, kF32, 8, 128, "gemma"})},
       {"add rms norm", AddRmsNorm({kBf, kBf, 1, 4096, "llama"})},
       {"add rms norm of a wide row", AddRmsNorm({kF16, kF32, 1, 9000, "olmo"})},
+      {"norm add norm", NormAddNorm({kBf, kBf, 1, 2048, "gemma"})},
+      {"norm add norm of a wide row", NormAddNorm({kF32, kBf, 1, 9000, "llama"})},
       {"embed", Embed(kBf, kF16, 4096)},
       {"rope half", Rope({kBf, 32, 8, 128, 128, "half"})},
       {"rope interleaved", Rope({kF16, 4, 1, 64, 64, "interleaved"})},

@@ -1,6 +1,10 @@
 // Generated code on the GPU: equal to the kernels written by hand in every bit.
 #include "kernels/gpu/testing.h"
 // testing.h comes first: it sets the targets of Highway.
+#include <unistd.h>
+
+#include <filesystem>
+
 #include "native/testing.h"
 
 namespace rw {
@@ -145,6 +149,32 @@ TEST_F(GpuNative, AddRmsNormEqualsKernel) {
         ExpectSame(y, normed);
       }
     }
+  }
+}
+
+TEST_F(GpuNative, TwoNormsInARowEqualKernels) {
+  std::vector<NormCase> cases;
+  for (const int64_t h : {97, 264, 2048, 9000}) {
+    cases.push_back({DType::kBF16, DType::kF32, 1, h, "gemma"});
+    cases.push_back({DType::kF32, DType::kF32, 1, h, "llama"});
+  }
+  std::vector<Program> programs;
+  for (const NormCase& c : cases) programs.push_back(native::testing::NormAddNorm(c));
+  Build(programs);
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const NormCase& c = cases[i];
+    SCOPED_TRACE(fmt::format("{} {} {}", c.style, Name(c.dtype), c.h));
+    const Tensor x = Tensor(c.dtype, {7, c.h}, 8).Random(1, 3);
+    const Tensor residual = Tensor(c.dtype, {7, c.h}).Random(2, 3);
+    const Tensor w = Tensor(c.weight, {c.h}).Random(3, 2),
+                 w2 = Tensor(c.weight, {c.h}).Random(4, 2);
+    const Tensor normed(c.dtype, {7, c.h}), sum(c.dtype, {7, c.h}), y(c.dtype, {7, c.h});
+    RunGpu("rms_norm", "gpu", {x, w}, {normed}, c.attrs());
+    RunGpu("add_rms_norm", "gpu", {normed, residual, w2}, {sum, y}, c.attrs());
+    // In place: the sum where the residual lies, the result where x does.
+    RunNative(programs[i], "add_rms_norm", {x, w, residual, w2}, {residual, x});
+    ExpectSame(residual, sum);
+    ExpectSame(x, y);
   }
 }
 
@@ -327,6 +357,90 @@ TEST_F(GpuNative, RopeOfManyTokensEqualsKernels) {
     ExpectTurnsAlike(cases[i], programs[i], {1000, 8, 4, false, false, 1});
     ExpectTurnsAlike(cases[i], programs[i], {3000, 8, 4, true, true});
   }
+}
+
+// Angles are loaded early, for the position that is seen then: here before the kernel in front has
+// written the true one. In a graph, where kernels follow each other closely, that one takes longer
+// than the launch.
+TEST_F(GpuNative, RopeTurnsByPositionsOfTheKernelBefore) {
+  constexpr int64_t kTokens = 4, kWidth = 2000000;
+  const std::vector<int32_t> stale = {1, -1, 1 << 30, 4};
+  Tensor x(DType::kBF16, {kTokens, kWidth});
+  for (int64_t i = 0; i < kTokens; ++i) {
+    std::ranges::fill_n(x.view().row<uint16_t>(i), kWidth, uint16_t{0});
+    x.Set(i, 3 + 4 * i, 1);
+  }
+  const std::vector<Program> programs = {
+      native::testing::Rope({DType::kBF16, 2, 2, 64, 64, "half"})};
+  Build(programs);
+  const Tensor pos = Tensor::Ints(stale), cs = Angles(20, 64, 4);
+  const Tensor q = Tensor(DType::kBF16, {kTokens, 2, 64}).Random(1);
+  const Tensor q_out(DType::kBF16, {kTokens, 2, 64}), k_out(DType::kBF16, {kTokens, 2, 64});
+  const Tensor q_ref(DType::kBF16, {kTokens, 2, 64}), k_ref(DType::kBF16, {kTokens, 2, 64});
+  RunGpu("rope", "gpu", {q, q, Tensor::Ints({3, 7, 11, 15}), cs}, {q_ref, k_ref},
+         {{"layout", std::string("half")}});
+  const Tensor how(DType::kF32, {kTokens, 3}), pick(DType::kI32, {kTokens, 2});
+  for (int64_t i = 0; i < kTokens; ++i) {
+    for (int64_t j = 0; j < 3; ++j) how.view().row<float>(i)[j] = 0;  // the likeliest
+    for (int64_t j = 0; j < 2; ++j) pick.view().row<int32_t>(i)[j] = 0;
+  }
+  testing::GpuCall rope{"rope", "native", {q, q, pos, cs}, {q_out, k_out}, {}};
+  rope.program = programs.data();
+  testing::GpuRun run({{"sample", "gpu", {x, how, pick}, {pos}, {}}, rope});
+  run.Launch();
+  run.Download();
+  const testing::CapturedGraph graph(run);
+  std::ranges::copy(stale, pos.view().row<int32_t>(0));
+  run.Upload();
+  graph.Replay();
+  run.Download();
+  ExpectSame(q_out, q_ref);
+  ExpectSame(k_out, k_ref);
+}
+
+// Values are stored by their bits: of equal types, a NaN keeps its payload.
+TEST_F(GpuNative, ValuesKeepTheirBits) {
+  constexpr DType kBf = DType::kBF16;
+  const std::vector<Program> programs = {
+      native::testing::Rope({kBf, 1, 1, 32, 32, "half", "", kBf, kBf, true, kBf})};
+  Build(programs);
+  const Tensor q = Tensor(kBf, {1, 1, 32}).Random(1), cs = Angles(1, 32);
+  const Tensor v = Tensor(kBf, {1, 1, 32}).Random(2);
+  v.view().row<uint16_t>(0)[3] = 0x7f81;  // a signalling NaN
+  const Tensor zero = Tensor::Ints({0});
+  Cache cache(kBf, 1, 1, 32, false);
+  RunNative(programs[0], "rope_kv_write", {q, q, v, zero, cs, zero}, {Tensor(kBf, {1, 1, 32})},
+            &cache.view);
+  EXPECT_EQ(cache.v.view().row<uint16_t>(0)[3], 0x7f81);
+}
+
+// Code from a folder is the code that was compiled; a program of equal text takes none.
+TEST_F(GpuNative, CodeIsKept) {
+  const std::string folder = fmt::format("{}/rw_native_{}", ::testing::TempDir(), ::getpid());
+  gpuDeviceProp properties;
+  testing::ExpectSuccess(gpuGetDeviceProperties(&properties, 0));
+  const std::string arch = fmt::format("sm_{}{}", properties.major, properties.minor);
+  const Program program = native::testing::Activation(DType::kF32, 40, native::Code::kSilu, true);
+  const Program equal = program;
+  const std::array both = {&program, &equal};
+  std::vector<std::string> notices;
+  const auto notice = [&](const std::string& line) { notices.push_back(line); };
+  const auto files = [&] {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& file : std::filesystem::directory_iterator(folder)) paths.push_back(file);
+    return paths;
+  };
+  for (const bool damaged : {false, false, true}) {
+    if (damaged) std::filesystem::resize_file(files()[0], 1000);
+    cuda::NativeCode code(arch, {folder, notice});
+    const Status built = code.Build(both);
+    ASSERT_TRUE(built.has_value()) << built.error().message;
+    EXPECT_EQ(&code.Of(&program), &code.Of(&equal));
+    EXPECT_EQ(files().size(), 1u);
+    EXPECT_EQ(notices.size(), damaged ? 1u : 0u);
+    EXPECT_GT(std::filesystem::file_size(files()[0]), 1000u);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
