@@ -86,8 +86,8 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "ropewalk " RW_VERSION);
   using Adder = CommandBody (*)(CLI::App&);
   constexpr Adder kAdders[] = {AddRunCommand,   AddTokenizeCommand, AddVerifyCommand,
-                               AddGraphCommand, AddPlanCommand,     AddDocsCommand,
-                               AddBenchCommand};
+                               AddGraphCommand, AddPlanCommand,     AddTuneCommand,
+                               AddDocsCommand,  AddBenchCommand};
   std::vector<CommandBody> bodies;
   for (const Adder add : kAdders) bodies.push_back(add(app));
   try {

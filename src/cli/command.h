@@ -17,6 +17,7 @@ CommandBody AddTokenizeCommand(CLI::App& app);
 CommandBody AddVerifyCommand(CLI::App& app);
 CommandBody AddGraphCommand(CLI::App& app);
 CommandBody AddPlanCommand(CLI::App& app);
+CommandBody AddTuneCommand(CLI::App& app);
 CommandBody AddDocsCommand(CLI::App& app);
 CommandBody AddBenchCommand(CLI::App& app);
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "cli/progress.h"
+#include "cli/rules_folder.h"
 #include "import/import.h"
 #include "model/checkpoint.h"
 
@@ -129,6 +130,9 @@ void ModelFlags::AddPlan(CLI::App& command) {
                   "-cc.KNOB+=ITEM appends to a list")
       ->allow_extra_args(false);
   command.add_flag("--enforce-eager", enforce_eager, "Compile nothing and capture nothing");
+  command.add_option("--rules", rules,
+                     "Folder of your own measured defaults (ropewalk tune); none: no measurement "
+                     "counts, built-in ones neither [$ROPEWALK_RULES or ~/.config/ropewalk/rules]");
 }
 
 void ModelFlags::AddSizes(CLI::App& command) {
@@ -171,6 +175,7 @@ Result<ModelOptions> ModelFlags::Model(Device kind, std::optional<DType> stored)
   const bool cpu = kind == Device::kCpu;
   ModelOptions options;
   RW_ASSIGN(options.plan, Plan());
+  RW_ASSIGN(options.evidence, LoadEvidence(rules));
   if (dtype != "auto") {
     options.dtype = kDTypes.at(dtype);
   } else if (!cpu) {

@@ -29,6 +29,7 @@ struct ModelFlags {
   int level = kDefaultLevel;
   std::vector<std::string> compilation_config;
   bool enforce_eager = false;
+  std::string rules;
 
   // Each adds flags to a command; a command takes those that mean something to it.
   void AddModel(CLI::App& command);       // MODEL, --dtype, --kv-cache-dtype
@@ -37,7 +38,7 @@ struct ModelFlags {
   void AddDevice(CLI::App& command);
   void AddKernels(CLI::App& command);         // --kernels, --threads
   void AddKernelProvider(CLI::App& command);  // --kernels
-  void AddPlan(CLI::App& command);            // -O, --compilation-config, --enforce-eager
+  void AddPlan(CLI::App& command);            // -O, --compilation-config, --enforce-eager, --rules
   // --max-model-len, --max-num-batched-tokens, --kv-tokens, --kv-cache-layout
   void AddSizes(CLI::App& command);
 

@@ -25,9 +25,10 @@ const isFusion = (i) => data.knobs[i].joins !== undefined;
 const knobLink = (knob) => el("a", {href: `#knob-${shortName(knob)}`}, shortName(knob));
 
 function because(row) {
-  if (/^O\d$/.test(row.detail)) {
-    if (row.reason === "level-default") return `level ${row.detail}`;
-    if (row.reason === "off-at-level") return `level ${row.detail} does not try it`;
+  const level = /^(O\d)(;.*)?$/.exec(row.detail);
+  if (level && row.reason === "level-default") return `level ${row.detail}`;
+  if (level && row.reason === "off-at-level") {
+    return `level ${level[1]} does not try it${level[2] ?? ""}`;
   }
   return data.reasons[row.reason] + (row.detail ? ` (${row.detail})` : "");
 }
@@ -44,6 +45,22 @@ function valueCell(value, fusion) {
   return el("details", {}, el("summary", {}, `${value.length} values`), text);
 }
 
+const boundsText = ([least, most]) => (least === most ? `${least}` : `${least}–${most}`);
+const stepsText = (tokens) => `steps of ${tokens.map(boundsText).join(", ")} tokens`;
+
+// A row of evidence that a decision rests on.
+function rowNote(row) {
+  const found = row.finding || [row.margin, row.spread && `spread ${row.spread}`]
+                                   .filter(Boolean).join(", ");
+  const where = row.device_name ? ` on ${row.device_name}` : "";
+  const how = row.kind === "cited" ? `cited${where}, not measured here` : `measured${where}`;
+  const stale = row.stale.length > 0 ? `; stale: ${row.stale.join(", ")} changed since` : "";
+  const link = row.link.startsWith("https://") ? el("a", {href: row.link}, row.link) : row.link;
+  return el("small", {className: "evidence"},
+            `${stepsText([row.tokens])}: ${how}: ${found}${stale}; ${row.users ? "your rule, " : ""}`,
+            link);
+}
+
 function matchedCell(decision, fusion) {
   if (!fusion || !decision.value || plan.policy !== "ropewalk") return "";
   const layers = decision.layers ?? [];
@@ -52,6 +69,7 @@ function matchedCell(decision, fusion) {
   const where = `${distinct.length} of ${plan.layers} layers`;
   return el("span", {title: `layers ${numbersText(distinct)}`},
             distinct.length === layers.length ? where : `${layers.length} times in ${where}`,
+            decision.tokens ? el("small", {}, stepsText(decision.tokens)) : "",
             decision.kernel ? el("small", {className: "mono"}, decision.kernel) : "");
 }
 
@@ -68,6 +86,7 @@ function leftAlone(places) {
 
 function whyCell(decision, knob) {
   const notes = [];
+  notes.push(...(decision.rows ?? []).map(rowNote));
   if (decision.evidence) notes.push(el("small", {}, `rests on ${decision.evidence}`));
   if (decision.cause) notes.push(el("small", {}, "follows from ", knobLink(decision.cause)));
   for (const [text, layers] of leftAlone(knob.left ?? [])) {
@@ -129,7 +148,8 @@ function renderLedger() {
   });
   for (const op of plan.ops) {
     const row = ledgerRow(`op ${op.op}`, data.ops[op.op] ?? "", "op", op.source,
-                          [el("code", {}, op.code), whyCell(op, {}), "", ""]);
+                          [el("code", {}, op.code), whyCell(op, {}),
+                           stepsText([op.tokens]), rejectedCell(op, false)]);
     row.id = "";
     rows.push(row);
   }

@@ -118,7 +118,9 @@ JsonValue PiecesJson(const std::vector<Piece>& pieces) {
 }
 
 JsonValue ProgramJson(const Graph& imported, const Program& program, ValueTable& values) {
-  JsonValue json = {{"ranges", JsonValue::array()}, {"nodes", NodesJson(program.graph, values)}};
+  JsonValue json = {{"ranges", JsonValue::array()},
+                    {"native", program.native},
+                    {"nodes", NodesJson(program.graph, values)}};
   const Origins origins(imported, program.graph);
   for (size_t i = 0; i < program.graph.nodes().size(); ++i) {
     const std::vector<int> replaced = origins.Of(program.graph, program.graph.nodes()[i]);

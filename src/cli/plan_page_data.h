@@ -15,7 +15,7 @@ namespace rw {
 //   "ops": {"linear": "..."}            summaries of the ops in the graphs
 //   "values": [[name, kind, type]]      of all graphs; kind is input, weight or result
 //   "before": [node]                    the calls as imported, over indices of values
-//   "programs": [{"ranges": [[1, 512]], "nodes": [node], "pieces": [...]}]
+//   "programs": [{"ranges": [[1, 512]], "native": [...], "nodes": [node], "pieces": [...]}]
 // }
 // A node that stands for others as imported lists them: "replaces": [3, 4].
 std::string PlanPageData(const Graph& imported, const Compiled& compiled, const Facts& facts);

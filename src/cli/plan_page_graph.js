@@ -290,7 +290,8 @@ function renderGraphs() {
     const radio = el("input", {type: "radio", name: "program", value: `${i}`, checked: i === 0});
     radio.addEventListener("change", () => showProgram(i));
     byId("programs").append(el("label", {}, radio,
-        ` ${rangesText(program)}: ${data.before.length} calls become ${program.nodes.length}`));
+        ` ${rangesText(program)}: ${data.before.length} calls become ${program.nodes.length}` +
+            (program.native.length > 0 ? `, native: ${program.native.join(", ")}` : "")));
   });
   showProgram(0);
   const openAll = (open) => {

@@ -31,4 +31,13 @@ std::string_view SourceHash(std::string_view key) {
   return row == KernelTable().end() ? std::string_view{} : SourceHash(*row);
 }
 
+std::string SourceHashes(std::span<const std::string> keys) {
+  std::string text;
+  for (const std::string& key : keys) {
+    if (&key != &keys.front()) text += '+';
+    text += SourceHash(std::string_view(key));
+  }
+  return text;
+}
+
 }  // namespace rw

@@ -27,4 +27,7 @@ std::string KernelKey(const KernelRow& row);
 // The hash of the row of that key; empty if this build has no such row.
 std::string_view SourceHash(std::string_view key);
 
+// Those of several keys, joined by "+": how a result names the sources of what it measured.
+std::string SourceHashes(std::span<const std::string> keys);
+
 }  // namespace rw

@@ -11,6 +11,9 @@ TEST(SourceHash, EveryRowHasOne) {
     EXPECT_EQ(SourceHash(KernelKey(row)), SourceHash(row));
   }
   EXPECT_EQ(SourceHash("rms_norm@abacus"), "");
+  const std::vector<std::string> keys = {"rms_norm@simd", "rms_norm@abacus", "rope@simd"};
+  EXPECT_EQ(SourceHashes(keys),
+            std::string(SourceHash("rms_norm@simd")) + "++" + std::string(SourceHash("rope@simd")));
 }
 
 TEST(SourceHash, IsOfTheRowsOwnFile) {

@@ -6,7 +6,8 @@
 #include <algorithm>
 
 #include "plan/departures.h"
-#include "plan/evidence_json.h"
+#include "plan/docs_evidence.h"
+#include "plan/evidence.h"
 #include "plan/names.h"
 #include "plan/vllm/rules.h"
 
@@ -89,18 +90,6 @@ std::string KernelsFor(std::string_view op) {
   return found.empty() ? "none" : fmt::format("{}", fmt::join(found, ", "));
 }
 
-std::string GainOf(Knob knob) {
-  std::string text;
-  for (const EvidenceRow& row : BuiltinEvidence()->For(QuestionOf(knob))) {
-    const bool cited = row.kind == EvidenceKind::kCited;
-    text += fmt::format("{}[{}{}{}: {}{}]({}{})", text.empty() ? "" : "<br>", Name(row.device),
-                        row.dtype ? fmt::format(" {}", Name(*row.dtype)) : "",
-                        cited ? ", cited" : "", Describe(row), row.choice ? "" : " (so off)",
-                        cited ? "" : "../", cited ? row.source : row.result);
-  }
-  return text.empty() ? "not measured" : text;
-}
-
 std::string FusionsPage() {
   std::string text = std::string(kGenerated) + "# Fusions\n\n";
   text +=
@@ -111,9 +100,10 @@ std::string FusionsPage() {
       "|---|---|---|---|---|---|---|\n";
   for (const FusionDef& fusion : Fusions()) {
     if (fusion.makes.empty()) continue;
-    text += fmt::format("| `{}` | {} | {} | O{} | {} | {} | {} |\n", Short(fusion.knob),
-                        fusion.joins, fmt::join(fusion.makes, ", "), fusion.level,
-                        KernelsFor(fusion.makes[0]), GainOf(fusion.knob), fusion.needs);
+    text +=
+        fmt::format("| `{}` | {} | {} | O{} | {} | {} | {} |\n", Short(fusion.knob), fusion.joins,
+                    fmt::join(fusion.makes, ", "), fusion.level, KernelsFor(fusion.makes[0]),
+                    MeasuredCell(QuestionOf(fusion.knob)), fusion.needs);
   }
   text +=
       "\nEvery pass also leaves alone what it must: a value that another op reads, a cache that "
@@ -142,6 +132,16 @@ std::string CustomOpsPage() {
         op.ops.empty() ? "none yet" : fmt::format("{}", fmt::join(op.ops, ", "));
     text += fmt::format("| `{}` | {} | {} |\n", op.name, ops,
                         op.ops.empty() ? "" : KernelsFor(op.ops[0]));
+  }
+  text +=
+      "\nWhere native code was measured faster it runs unless custom_ops says otherwise, for the\n"
+      "numbers of tokens for which it was.\n\n"
+      "| op | hand-written against native |\n|---|---|\n";
+  for (const CustomOpDef& def : CustomOps()) {
+    for (const std::string_view op : def.ops) {
+      if (BuiltinEvidence()->For(QuestionOf(op)).empty()) continue;
+      text += fmt::format("| `{}` | {} |\n", op, MeasuredCell(QuestionOf(op)));
+    }
   }
   text += "\n## Splitting ops\n\n| vLLM's name | op here |\n|---|---|\n";
   for (const SplittingOpDef& op : SplittingOps()) {

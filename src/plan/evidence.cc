@@ -57,16 +57,13 @@ std::vector<std::string> ChangedKernels(const EvidenceRow& row) {
 }
 
 std::string Describe(const EvidenceRow& row) {
-  std::string text = row.device_name;
-  if (row.tokens != Bounds{}) {
-    text += fmt::format("{}{} tokens", text.empty() ? "" : ", ", ToString(row.tokens));
-  }
   std::string found = row.finding;
   if (found.empty()) {
     found = row.margin;
     if (!row.spread.empty()) found += fmt::format(", spread {}", row.spread);
   }
-  return fmt::format("{}{}{}", text, text.empty() || found.empty() ? "" : ": ", found);
+  const bool both = !row.device_name.empty() && !found.empty();
+  return fmt::format("{}{}{}", row.device_name, both ? ": " : "", found);
 }
 
 EvidenceTable::EvidenceTable(std::vector<EvidenceRow> rows) : rows_(std::move(rows)) {

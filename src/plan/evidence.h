@@ -91,7 +91,7 @@ bool SameCase(const EvidenceRow& a, const EvidenceRow& b);
 // Kernels of the row that this build has, and with another source.
 std::vector<std::string> ChangedKernels(const EvidenceRow& row);
 
-// "NVIDIA H200, 1-256 tokens: +3.4 %, spread 0.4 %"
+// "NVIDIA H200: +3.4 %, spread 0.4 %"
 std::string Describe(const EvidenceRow& row);
 
 // Rows by their question, each question's in the order given.

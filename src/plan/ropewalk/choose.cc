@@ -58,7 +58,9 @@ Choice Choose(Knob knob, std::vector<Candidate> candidates, const std::vector<Ba
       return tl::unexpected(Refuse(knob, candidate.value, ban->reason, ban->detail, ban->with));
     } else {
       if (hit == nullptr) hit = &*ban;
-      decision.others.push_back({candidate.value, candidate.by, ban->reason, ban->detail});
+      std::string detail = ban->detail;
+      if (candidate.row != nullptr) detail += "; " + candidate.detail;  // what was measured
+      decision.others.push_back({candidate.value, candidate.by, ban->reason, std::move(detail)});
     }
   }
   RW_CHECK(chosen, "{}: every choice is forbidden", Def(knob).name);

@@ -78,9 +78,11 @@ Status DecideOp(Draft& draft, const CustomOpList& list, std::string_view op) {
     draft.ops.push_back(Made(draft, *cause, op));
     return {};
   }
-  const std::string where = fmt::format("{} on {}", op, ToString(draft.facts.platform));
   std::vector<Ban> bans;
-  if (!HasNativeCode(draft, op)) bans.push_back({false, Reason::kNoNativeCode, where});
+  if (!HasNativeCode(draft, op)) {
+    bans.push_back({false, Reason::kNoNativeCode,
+                    fmt::format("{} on {}", op, ToString(draft.facts.platform))});
+  }
   const int64_t most = draft.facts.max_num_batched_tokens;
   std::vector<Answer> answers = {{{1, most}, nullptr}};
   if (draft.options.level > 0) answers = AnswersTo(QuestionOf(op), draft.facts, most);
@@ -88,7 +90,7 @@ Status DecideOp(Draft& draft, const CustomOpList& list, std::string_view op) {
     auto chosen = Choose(kKnob, Candidates(draft, list, op, answer.row), bans);
     if (!chosen) {
       return tl::unexpected(
-          Refuse(kKnob, *draft.options.Find(kKnob), Reason::kNoNativeCode, where));
+          Refuse(kKnob, *draft.options.Find(kKnob), bans[0].reason, bans[0].detail));
     }
     for (AppliedRow& row : chosen->rows) row.tokens = answer.tokens;
     const bool custom = std::get<bool>(chosen->value);

@@ -249,7 +249,7 @@ Decision Join(const std::vector<Part>& parts, int64_t max_tokens) {
     const std::string detail = fmt::format("{} tokens: {}", ToString(part.tokens), decision.detail);
     if (IsOn(part) != on) {
       joined.others.push_back({decision.value, decision.source, decision.reason, detail});
-    } else if (decision.source != joined.source) {
+    } else if (decision.source > joined.source && joined.source != Source::kLegality) {
       joined.detail += "; " + detail;
     }
   }

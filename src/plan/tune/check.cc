@@ -1,0 +1,109 @@
+#include <algorithm>
+#include <string>
+
+#include "plan/names.h"
+#include "plan/plan.h"
+#include "plan/tune/tune.h"
+
+namespace rw::tune {
+namespace {
+
+using Variants = std::map<std::string, const Cell*, std::less<>>;
+
+// A model of which this call is a layer.
+Facts FactsOf(const Matrix& matrix, const Call& call, const Evidence& evidence) {
+  Facts facts{.platform = {matrix.device, matrix.arch, {}}, .device_name = matrix.device_name};
+  facts.hidden_size = facts.intermediate_size = call.shape.width;
+  facts.head_dim = call.shape.d;
+  facts.num_q_heads = call.shape.hq;
+  facts.num_kv_heads = call.shape.hk;
+  facts.dtype = call.dtype;
+  facts.kv_dtype = call.shape.kv_dtype;
+  facts.kv_layout = call.shape.kv_layout;
+  facts.max_num_batched_tokens = call.tokens.rbegin()->first;
+  facts.evidence = evidence;
+  GraphFacts graph{.layers = 1};
+  if (const FusionDef* fusion = FusionThatMakes(call.op)) {
+    for (const std::string_view part : CustomPartsOf(call.op)) graph.ops.emplace_back(part);
+    FusionSites& sites = graph.fusions[static_cast<size_t>(FusionIndex(fusion->knob))];
+    for (const auto& [tokens, variants] : call.tokens) {
+      if (!variants.contains(kFused)) continue;
+      sites.op = call.op;
+      sites.kernel = call.op + "/measured";
+      sites.layers = {0};
+      sites.most_tokens = tokens;
+    }
+    if (sites.most_tokens == facts.max_num_batched_tokens) sites.most_tokens = 0;
+  } else {
+    graph.ops.push_back(call.op);
+  }
+  const bool native = std::ranges::any_of(
+      call.tokens, [](const auto& entry) { return entry.second.contains(kNative); });
+  if (native) facts.native_ops = graph.ops;
+  facts.graph = std::move(graph);
+  return facts;
+}
+
+// The variant that runs in a range of the plan.
+std::string_view PickOf(const TokenRange& range, const Call& call) {
+  const FusionDef* fusion = FusionThatMakes(call.op);
+  if (fusion != nullptr && std::ranges::find(range.fusions, fusion->knob) != range.fusions.end()) {
+    return kFused;
+  }
+  return range.native.empty() ? kCustom : kNative;
+}
+
+const Cell* FastestOf(const Variants& variants) {
+  return std::ranges::min_element(variants, {},
+                                  [](const auto& entry) { return entry.second->median_us; })
+      ->second;
+}
+
+}  // namespace
+
+std::vector<WrongPick> CheckPicks(const Matrix& matrix, const Evidence& evidence) {
+  std::vector<WrongPick> wrong;
+  for (const Call& call : CallsOf(matrix)) {
+    const auto plan = MakePlan(FactsOf(matrix, call, evidence), {}, Policy::kRopewalk);
+    if (!plan) continue;  // nothing was asked for, so nothing is refused
+    for (const auto& [tokens, variants] : call.tokens) {
+      const auto range = std::ranges::find_if(plan->ranges, [&](const TokenRange& candidate) {
+        return candidate.first <= tokens && tokens <= candidate.last;
+      });
+      const auto picked = variants.find(PickOf(*range, call));
+      if (picked == variants.end()) continue;  // not measured
+      const Cell* fastest = FastestOf(variants);
+      if (picked->second->low_us <= fastest->high_us) continue;
+      wrong.push_back({Describe(call), tokens, picked->first, fastest->variant,
+                       picked->second->median_us, fastest->median_us});
+    }
+  }
+  return wrong;
+}
+
+std::vector<const EvidenceRow*> ShadowedRows(const EvidenceTable& table) {
+  std::vector<const EvidenceRow*> shadowed;
+  const std::span<const EvidenceRow> rows = table.rows();
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (size_t j = i; j-- > 0 && rows[j].question == rows[i].question;) {
+      // The one that goes first is the user's, or the earlier of equals.
+      if (!SameCase(rows[i], rows[j])) continue;
+      shadowed.push_back(rows[i].users && !rows[j].users ? &rows[j] : &rows[i]);
+      break;
+    }
+  }
+  return shadowed;
+}
+
+std::vector<EvidenceRow> Replaced(const std::vector<EvidenceRow>& old,
+                                  const std::vector<EvidenceRow>& rows) {
+  std::vector<EvidenceRow> all = rows;
+  for (const EvidenceRow& row : old) {
+    if (std::ranges::none_of(rows, [&](const EvidenceRow& r) { return SameCase(r, row); })) {
+      all.push_back(row);
+    }
+  }
+  return all;
+}
+
+}  // namespace rw::tune

@@ -1,0 +1,293 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "plan/names.h"
+#include "plan/tune/tune.h"
+
+namespace rw::tune {
+namespace {
+
+// One number of tokens: which side is faster by more than the spread, and by how much.
+struct Outcome {
+  int64_t tokens;
+  int sign = 0;       // 1: the side that means true; 0: neither
+  double margin = 0;  // of the faster one, percent
+  double spread = 0;  // half of the wider interval, percent of its median
+  const Cell* first = nullptr;
+  const Cell* second = nullptr;
+};
+
+double SpreadOf(const Cell& cell) {
+  return (cell.high_us - cell.low_us) / 2 / cell.median_us * 100;
+}
+
+// nullptr: not measured. Of several others the fastest.
+const Cell* Fastest(const std::map<std::string, const Cell*, std::less<>>& variants,
+                    const std::vector<std::string_view>& names) {
+  const Cell* best = nullptr;
+  for (const std::string_view name : names) {
+    const auto it = variants.find(name);
+    if (it != variants.end() && (best == nullptr || it->second->median_us < best->median_us)) {
+      best = it->second;
+    }
+  }
+  return best;
+}
+
+Outcome Compare(int64_t tokens, const Cell& yes, const Cell& no) {
+  Outcome outcome{.tokens = tokens, .first = &yes, .second = &no};
+  if (yes.high_us < no.low_us) outcome.sign = 1;
+  if (no.high_us < yes.low_us) outcome.sign = -1;
+  const auto [fast, slow] = std::minmax(yes.median_us, no.median_us);
+  outcome.margin = (slow / fast - 1) * 100;
+  outcome.spread = std::max(SpreadOf(yes), SpreadOf(no));
+  return outcome;
+}
+
+// A question, as two sides of a call's variants.
+struct Sides {
+  std::string question;
+  std::vector<std::string_view> yes;  // empty: all but `no`
+  std::vector<std::string_view> no;
+};
+
+std::vector<Outcome> OutcomesOf(const Call& call, const Sides& sides) {
+  std::vector<Outcome> outcomes;
+  for (const auto& [tokens, variants] : call.tokens) {
+    std::vector<std::string_view> no = sides.no;
+    if (no.empty()) {
+      for (const auto& [name, cell] : variants) {
+        if (std::ranges::find(sides.yes, name) == sides.yes.end()) no.push_back(name);
+      }
+    }
+    const Cell* first = Fastest(variants, sides.yes);
+    const Cell* second = Fastest(variants, no);
+    if (first != nullptr && second != nullptr) {
+      outcomes.push_back(Compare(tokens, *first, *second));
+    }
+  }
+  return outcomes;
+}
+
+// Neighbours with one winner, those without a winner between them included.
+struct Stretch {
+  int sign;
+  Bounds tokens;
+  std::vector<const Outcome*> outcomes;  // those with a winner
+  bool tie_before = false;               // something without a winner stands before it
+};
+
+std::vector<Stretch> StretchesOf(const std::vector<Outcome>& outcomes) {
+  std::vector<Stretch> stretches;
+  bool tie = false;
+  for (const Outcome& outcome : outcomes) {
+    if (outcome.sign == 0) {
+      tie = true;
+      continue;
+    }
+    if (stretches.empty() || stretches.back().sign != outcome.sign) {
+      stretches.push_back({outcome.sign, {outcome.tokens, outcome.tokens}, {}, tie});
+    }
+    stretches.back().tokens.most = outcome.tokens;
+    stretches.back().outcomes.push_back(&outcome);
+    tie = false;
+  }
+  for (size_t i = 1; i < stretches.size(); ++i) {
+    if (stretches[i].tie_before) continue;
+    int64_t& last = stretches[i - 1].tokens.most;
+    int64_t& next = stretches[i].tokens.least;
+    const double halfway = std::sqrt(static_cast<double>(last) * static_cast<double>(next));
+    last = std::clamp(static_cast<int64_t>(halfway), last, next - 1);
+    next = last + 1;
+  }
+  return stretches;
+}
+
+std::string Percent(double percent) { return fmt::format("{:.1f} %", percent); }
+
+double MedianMargin(const Stretch& stretch) {
+  std::vector<double> margins;
+  for (const Outcome* outcome : stretch.outcomes) margins.push_back(outcome->margin);
+  std::ranges::sort(margins);
+  return margins[margins.size() / 2];
+}
+
+std::optional<Bounds> Exactly(int64_t size) {
+  return size > 0 ? std::optional(Bounds{size, size}) : std::nullopt;
+}
+
+EvidenceRow RowOf(const Matrix& matrix, const Call& call, const std::string& question,
+                  const Stretch& stretch) {
+  const KernelShape& shape = call.shape;
+  EvidenceRow row{.question = question,
+                  .choice = stretch.sign > 0,
+                  .device = matrix.device,
+                  .device_name = matrix.device_name,
+                  .arch = matrix.arch,
+                  .dtype = call.dtype,
+                  .where = {Exactly(shape.d), Exactly(shape.hq), Exactly(shape.hk),
+                            Exactly(shape.width), shape.kv_dtype, shape.kv_layout},
+                  .tokens = stretch.tokens,
+                  .margin = "+" + Percent(MedianMargin(stretch)),
+                  .date = matrix.date,
+                  .command = matrix.command,
+                  .commit = matrix.commit,
+                  .result = matrix.file};
+  double spread = 0;
+  for (const Outcome* outcome : stretch.outcomes) {
+    spread = std::max(spread, outcome->spread);
+    for (const Cell* cell : {outcome->first, outcome->second}) {
+      row.sources.insert(cell->sources.begin(), cell->sources.end());
+    }
+  }
+  row.spread = Percent(spread);
+  return row;
+}
+
+std::vector<Sides> QuestionsOf(const Call& call, const std::set<std::string>& measured_ops) {
+  std::vector<Sides> questions;
+  const FusionDef* fusion = FusionThatMakes(call.op);
+  if (fusion == nullptr) {
+    if (FindCustomOp(call.op) == nullptr) return {};
+    return {{QuestionOf(call.op), {kCustom}, {kNative}}};
+  }
+  questions.push_back({QuestionOf(fusion->knob), {kFused}, {}});
+  // Cells of the part alone say more of it.
+  for (const std::string_view part : CustomPartsOf(call.op)) {
+    if (measured_ops.contains(std::string(part))) continue;
+    questions.push_back({QuestionOf(part), {kCustom}, {kNative}});
+  }
+  return questions;
+}
+
+void Widen(std::optional<Bounds>& bounds, const std::optional<Bounds>& other) {
+  if (!bounds || !other) {
+    bounds = std::nullopt;
+    return;
+  }
+  bounds->least = std::min(bounds->least, other->least);
+  bounds->most = std::max(bounds->most, other->most);
+}
+
+template <class T>
+void KeepIfSame(std::optional<T>& value, const std::optional<T>& other) {
+  if (value != other) value = std::nullopt;
+}
+
+double NumberIn(const std::string& percent) { return std::strtod(percent.c_str(), nullptr); }
+
+// Rows of one question, device and element type that all choose the same, as one row.
+EvidenceRow Joined(const std::vector<EvidenceRow>& rows) {
+  EvidenceRow joined = rows.front();
+  double low = NumberIn(joined.margin), high = low, spread = NumberIn(joined.spread);
+  for (const EvidenceRow& row : rows) {
+    Widen(joined.where.d, row.where.d);
+    Widen(joined.where.hq, row.where.hq);
+    Widen(joined.where.hk, row.where.hk);
+    Widen(joined.where.width, row.where.width);
+    KeepIfSame(joined.where.kv_dtype, row.where.kv_dtype);
+    KeepIfSame(joined.where.kv_layout, row.where.kv_layout);
+    joined.tokens = {std::min(joined.tokens.least, row.tokens.least),
+                     std::max(joined.tokens.most, row.tokens.most)};
+    low = std::min(low, NumberIn(row.margin));
+    high = std::max(high, NumberIn(row.margin));
+    spread = std::max(spread, NumberIn(row.spread));
+    joined.sources.insert(row.sources.begin(), row.sources.end());
+  }
+  joined.margin = fmt::format("+{:.1f} to +{:.1f} %", low, high);
+  joined.spread = Percent(spread);
+  joined.finding = fmt::format("{}, spread up to {}, {} shapes agree", joined.margin, joined.spread,
+                               rows.size());
+  return joined;
+}
+
+using Case = std::tuple<std::string, Device, std::string, std::string, std::optional<DType>>;
+
+Case CaseOf(const EvidenceRow& row) {
+  return {row.question, row.device, row.device_name, row.arch, row.dtype};
+}
+
+// One row where all of a case agree, for as many tokens; otherwise as they are.
+std::vector<EvidenceRow> JoinShapes(const std::vector<EvidenceRow>& rows,
+                                    const std::set<Case>& doubtful) {
+  std::map<Case, std::vector<EvidenceRow>> cases;
+  for (const EvidenceRow& row : rows) cases[CaseOf(row)].push_back(row);
+  std::vector<EvidenceRow> joined;
+  for (const auto& [key, same] : cases) {
+    const bool agree = std::ranges::all_of(
+        same, [&](const EvidenceRow& row) { return row.choice == same.front().choice; });
+    if (same.size() > 1 && agree && !doubtful.contains(key)) {
+      joined.push_back(Joined(same));
+    } else {
+      joined.insert(joined.end(), same.begin(), same.end());
+    }
+  }
+  return joined;
+}
+
+}  // namespace
+
+const FusionDef* FusionThatMakes(std::string_view op) {
+  for (const FusionDef& fusion : Fusions()) {
+    if (std::ranges::find(fusion.makes, op) != fusion.makes.end()) return &fusion;
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> CustomPartsOf(std::string_view op) {
+  const FusionDef* fusion = FusionThatMakes(op);
+  if (fusion == nullptr) return {};
+  const std::string words = fmt::format("_{}_", op);
+  std::vector<std::string_view> parts;
+  for (const std::string_view part : fusion->parts) {
+    if (FindCustomOp(part) != nullptr && words.find(fmt::format("_{}_", part)) != words.npos) {
+      parts.push_back(part);
+    }
+  }
+  // gelu_tanh is no gelu.
+  std::erase_if(parts, [&](std::string_view part) {
+    return std::ranges::any_of(parts, [&](std::string_view other) {
+      return other.size() > part.size() && other.find(part) != other.npos;
+    });
+  });
+  return parts;
+}
+
+Proposals Propose(const std::vector<Matrix>& matrices, const std::vector<EndToEnd>& runs) {
+  Proposals proposals;
+  std::vector<EvidenceRow> rows;
+  std::set<Case> doubtful;  // a row of the case was suppressed
+  for (const Matrix& matrix : matrices) {
+    std::set<std::string> ops;
+    for (const Cell& cell : matrix.cells) ops.insert(cell.op);
+    for (const Call& call : CallsOf(matrix)) {
+      for (const Sides& sides : QuestionsOf(call, ops)) {
+        const std::vector<Outcome> outcomes = OutcomesOf(call, sides);
+        for (const Stretch& stretch : StretchesOf(outcomes)) {
+          EvidenceRow row = RowOf(matrix, call, sides.question, stretch);
+          const EndToEnd* contrary = Contradiction(row, runs);
+          if (contrary == nullptr) {
+            rows.push_back(std::move(row));
+            continue;
+          }
+          doubtful.insert(CaseOf(row));
+          proposals.suppressed.push_back(
+              {std::move(row), "whole runs say otherwise: " + Describe(*contrary)});
+        }
+        const auto ties = std::ranges::count(outcomes, 0, &Outcome::sign);
+        if (ties == 0 || ties < static_cast<int64_t>(outcomes.size())) continue;
+        EvidenceRow row =
+            RowOf(matrix, call, sides.question,
+                  {1, {outcomes.front().tokens, outcomes.back().tokens}, {&outcomes[0]}});
+        proposals.suppressed.push_back({std::move(row), "no side wins by more than the spread"});
+      }
+    }
+  }
+  proposals.rows = JoinShapes(rows, doubtful);
+  return proposals;
+}
+
+}  // namespace rw::tune
