@@ -26,6 +26,16 @@ KernelShape ShapeOf(const Facts& facts, std::string_view question) {
           .kv_layout = facts.kv_layout};
 }
 
+// Whether the platform has each of the names, its architecture or features of it: "x86-64,avx2".
+bool HasAll(const Platform& platform, std::string_view names) {
+  while (!names.empty()) {
+    const std::string_view name = names.substr(0, names.find(','));
+    if (name != platform.arch && !platform.Has(name)) return false;
+    names.remove_prefix(std::min(name.size() + 1, names.size()));
+  }
+  return true;
+}
+
 // Greater is better.
 auto Rank(const EvidenceRow& row, const Facts& facts) {
   const ShapeBounds& where = row.where;
@@ -42,8 +52,7 @@ auto Rank(const EvidenceRow& row, const Facts& facts) {
 bool Fits(const EvidenceRow& row, const Facts& facts) {
   if (row.device != facts.platform.device) return false;
   if (row.dtype && *row.dtype != facts.dtype) return false;
-  const bool same_arch = row.arch == facts.platform.arch || facts.platform.Has(row.arch);
-  if (!row.arch.empty() && !same_arch) return false;
+  if (!HasAll(facts.platform, row.arch)) return false;
   if (row.arch.empty() && !row.device_name.empty() && !facts.device_name.empty() &&
       row.device_name != facts.device_name) {
     return false;

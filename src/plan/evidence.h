@@ -61,7 +61,7 @@ struct EvidenceRow {
   // Conditions.
   Device device = Device::kCpu;
   std::string device_name;  // that was measured: "NVIDIA H200"
-  std::string arch;         // "sm90", or a feature of the platform; empty: any
+  std::string arch;         // "sm90"; "x86-64,avx2": with features it must have; empty: any
   std::optional<DType> dtype;
   ShapeBounds where;
   Bounds tokens;

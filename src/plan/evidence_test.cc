@@ -143,6 +143,8 @@ TEST(Answers, ConditionsMustHold) {
     return Told(OnH200({row}));
   };
   EXPECT_EQ(told([](EvidenceRow& r) { r.arch = "sm100"; }), "1-64 none");
+  EXPECT_EQ(told([](EvidenceRow& r) { r.arch = "sm90,flashinfer"; }), "1-64 none");
+  EXPECT_EQ(told([](EvidenceRow& r) { r.arch = ""; }), "1-64 true");
   EXPECT_EQ(told([](EvidenceRow& r) { r.device = Device::kRocm; }), "1-64 none");
   EXPECT_EQ(told([](EvidenceRow& r) { r.dtype = DType::kF16; }), "1-64 none");
   EXPECT_EQ(told([](EvidenceRow& r) { r.where.d = Bounds{64, 96}; }), "1-64 none");

@@ -122,8 +122,8 @@ std::vector<Change> Changes(const Draft& draft) {
       const bool kernel = draft.facts.graph && tokens.most == SitesOf(draft, fusion).most_tokens;
       const std::string name(Def(fusion.knob).name);
       if (tokens.least > 1) {
-        changes.push_back(
-            {tokens.least - 1, "the measurement of " + name, decision.source, fusion.knob});
+        changes.push_back({tokens.least - 1, fmt::format("the measurement of {}", name),
+                           decision.source, fusion.knob});
       }
       changes.push_back({tokens.most,
                          fmt::format("the {} of {}", kernel ? "kernel" : "measurement", name),
@@ -135,7 +135,7 @@ std::vector<Change> Changes(const Draft& draft) {
     const OpDecision& after = draft.ops[i];
     if (before.op != after.op || before.custom == after.custom) continue;
     const Source source = std::min(before.source, after.source);
-    changes.push_back({before.tokens.most, "the measurement of " + after.op, source});
+    changes.push_back({before.tokens.most, fmt::format("the measurement of {}", after.op), source});
   }
   return changes;
 }

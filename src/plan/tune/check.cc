@@ -10,9 +10,20 @@ namespace {
 
 using Variants = std::map<std::string, const Cell*, std::less<>>;
 
+// "x86-64,avx2" is an architecture with its features.
+Platform PlatformOf(const Matrix& matrix) {
+  Platform platform{matrix.device, matrix.arch.substr(0, matrix.arch.find(',')), {}};
+  for (size_t at = platform.arch.size(); at < matrix.arch.size();) {
+    const size_t end = std::min(matrix.arch.find(',', at + 1), matrix.arch.size());
+    platform.features.push_back(matrix.arch.substr(at + 1, end - at - 1));
+    at = end;
+  }
+  return platform;
+}
+
 // A model of which this call is a layer.
 Facts FactsOf(const Matrix& matrix, const Call& call, const Evidence& evidence) {
-  Facts facts{.platform = {matrix.device, matrix.arch, {}}, .device_name = matrix.device_name};
+  Facts facts{.platform = PlatformOf(matrix), .device_name = matrix.device_name};
   facts.hidden_size = facts.intermediate_size = call.shape.width;
   facts.head_dim = call.shape.d;
   facts.num_q_heads = call.shape.hq;

@@ -131,7 +131,7 @@ EvidenceRow RowOf(const Matrix& matrix, const Call& call, const std::string& que
                   .where = {Exactly(shape.d), Exactly(shape.hq), Exactly(shape.hk),
                             Exactly(shape.width), shape.kv_dtype, shape.kv_layout},
                   .tokens = stretch.tokens,
-                  .margin = "+" + Percent(MedianMargin(stretch)),
+                  .margin = fmt::format("+{}", Percent(MedianMargin(stretch))),
                   .date = matrix.date,
                   .command = matrix.command,
                   .commit = matrix.commit,

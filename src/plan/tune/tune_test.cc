@@ -39,7 +39,7 @@ Matrix MatrixOf(const std::string& cells) {
   const auto matrix = ParseMatrix(
       fmt::format(
           R"({{"schema": "ropewalk-kernels-1", "device": {{"kind": "cuda", "name": "Test GPU",)"
-          R"( "arch": "sm_90"}}, "command": "c", "date": "d", "commit": "e", "cells": [{}]}})",
+          R"( "arch": "sm_90,flashinfer"}}, "command": "c", "date": "d", "commit": "e", "cells": [{}]}})",
           cells),
       "matrix.json");
   EXPECT_TRUE(matrix) << matrix.error().message;
@@ -71,7 +71,7 @@ TEST(Propose, OneRowForNeighboursWithOneWinner) {
   EXPECT_EQ(row.margin, "+100.0 %");
   EXPECT_EQ(row.spread, "1.0 %");
   EXPECT_EQ(row.device_name, "Test GPU");
-  EXPECT_EQ(row.arch, "sm90");
+  EXPECT_EQ(row.arch, "sm90,flashinfer");
   EXPECT_EQ(row.where.d, (Bounds{128, 128}));
   EXPECT_FALSE(row.where.hq.has_value());
   EXPECT_THAT(row.sources,
