@@ -27,7 +27,7 @@ struct Case {
 
 class SameBitsForEveryPlan : public ::testing::TestWithParam<Case> {
  protected:
-  Result<ModelRunner> Load(const Options& plan) const {
+  Result<ModelRunner> Load(const Options& plan, Evidence evidence = NoEvidence()) const {
     const std::string dir = std::string(RW_SOURCE_DIR "/tests/golden/models/") + GetParam().model;
     auto config = LoadModelConfig(dir);
     EXPECT_TRUE(config) << config.error().message;
@@ -41,7 +41,8 @@ class SameBitsForEveryPlan : public ::testing::TestWithParam<Case> {
                                 .max_sequences = 64,
                                 .kv_tokens = 128,
                                 .providers = {GetParam().provider, "reference"},
-                                .plan = plan},
+                                .plan = plan,
+                                .evidence = std::move(evidence)},
                                pool_);
   }
 
@@ -117,6 +118,34 @@ TEST_P(SameBitsForEveryPlan, LevelsFusionsRangesPieces) {
     EXPECT_TRUE(Bits(*model) == expected)
         << "O" << request.level << ", programs " << model->compiled().programs.size();
   }
+}
+
+// Rows that have fusions on in some steps and off in others, in all ways.
+Evidence RandomRows(std::mt19937& random) {
+  std::vector<EvidenceRow> rows;
+  for (const FusionDef& fusion : Fusions()) {
+    const int64_t least = std::array<int64_t, 4>{1, 1, 2, 12}[random() % 4];
+    rows.push_back({.question = QuestionOf(fusion.knob),
+                    .choice = random() % 2 == 0,
+                    .device = Device::kCpu,
+                    .tokens = {least, least + static_cast<int64_t>(random() % 24)}});
+  }
+  return std::make_shared<const EvidenceTable>(std::move(rows));
+}
+
+TEST_P(SameBitsForEveryPlan, FusionsInSomeSteps) {
+  auto plain = Load(Ask(0, {}));
+  ASSERT_TRUE(plain) << plain.error().message;
+  const std::string expected = Bits(*plain);
+  std::mt19937 random(7);
+  size_t most = 0;
+  for (int i = 0; i < 12; ++i) {
+    auto model = Load(Ask(2, {}), RandomRows(random));
+    ASSERT_TRUE(model) << model.error().message;
+    EXPECT_TRUE(Bits(*model) == expected) << i;
+    most = std::max(most, model->compiled().programs.size());
+  }
+  EXPECT_GT(most, 2u);
 }
 
 // What fused calls stand for is what the importer made.

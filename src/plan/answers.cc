@@ -65,6 +65,7 @@ std::vector<Answer> AnswersTo(std::string_view question, const Facts& facts, int
   for (const EvidenceRow& row : facts.evidence->For(question)) {
     if (Fits(row, facts)) rows.push_back(&row);
   }
+  if (rows.empty()) return {{{1, most}, nullptr}};
   std::ranges::stable_sort(
       rows, [&](const auto* a, const auto* b) { return Rank(*a, facts) > Rank(*b, facts); });
   std::set<int64_t> ends = {most};
