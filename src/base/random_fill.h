@@ -17,6 +17,7 @@ struct RandomPattern {
 constexpr RandomPattern RandomPatternOf(DType dtype) {
   if (dtype == DType::kF16) return {0x83ff83ff83ff83ff, 0x2400240024002400};
   if (dtype == DType::kF32) return {0x807fffff807fffff, 0x3c8000003c800000};
+  if (dtype == DType::kF8E4M3) return {0x8787878787878787, 0x0808080808080808};
   return {0x807f807f807f807f, 0x3c803c803c803c80};  // bf16
 }
 
@@ -28,7 +29,7 @@ constexpr uint64_t RandomWord(uint64_t seed, uint64_t i) {
   return z ^ (z >> 31);
 }
 
-// Writes `count` numbers of type f32, f16 or bf16.
+// Writes `count` numbers of a float type.
 void RandomFill(DType dtype, std::byte* to, int64_t count, uint64_t seed);
 
 }  // namespace rw

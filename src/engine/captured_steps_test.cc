@@ -30,6 +30,7 @@ class Recorder final : public ComputeDevice {
   std::string name() const override { return "recorder"; }
   std::string arch() const override { return ""; }
   int64_t AvailableBytes() const override { return cpu_->AvailableBytes(); }
+  int64_t CacheBytes() const override { return cpu_->CacheBytes(); }
   Result<DeviceMemory> Reserve(int64_t bytes, std::string_view purpose) override {
     return cpu_->Reserve(bytes, purpose);
   }
@@ -43,12 +44,16 @@ class Recorder final : public ComputeDevice {
   void QueueDownload(std::byte* to, const std::byte* from, int64_t bytes) override {
     cpu_->QueueDownload(to, from, bytes);
   }
+  void QueueCopy(std::byte* to, const std::byte* from, int64_t bytes, ThreadPool& pool) override {
+    cpu_->QueueCopy(to, from, bytes, pool);
+  }
   void QueueRandom(const TensorView& to, uint64_t seed) override { cpu_->QueueRandom(to, seed); }
   Status Prepare(const StepNeeds&) override { return {}; }
   Status Build(std::span<const native::Program* const>) override { return {}; }
   Status Finish() override { return {}; }
   const gpu::Queue* queue() const override { return nullptr; }
   void SetBounds(const StepBounds& bounds) override { bounds_ = bounds; }
+  bool Records() const override { return true; }
   Result<std::unique_ptr<Recording>> Record(const std::function<void()>& work) override {
     if (fails) return Err("recorder: no");
     ++recorded;
@@ -62,6 +67,9 @@ class Recorder final : public ComputeDevice {
   }
   void QueuePlay(const Recording& recording) override {
     static_cast<const Kept&>(recording).work();
+  }
+  Result<std::vector<double>> Time(int lots, const std::function<void(int)>& queue) override {
+    return cpu_->Time(lots, queue);
   }
 
   int recorded = 0;

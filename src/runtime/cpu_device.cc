@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstring>
 #include <fstream>
 
@@ -27,6 +28,13 @@ class Cpu final : public ComputeDevice {
     return 0;
   }
 
+  // The level-3 cache that core 0 shares.
+  int64_t CacheBytes() const override {
+    std::ifstream file("/sys/devices/system/cpu/cpu0/cache/index3/size");  // "32768K"
+    int64_t kilobytes = 0;
+    return file >> kilobytes ? kilobytes * 1024 : 0;
+  }
+
   Result<DeviceMemory> Reserve(int64_t bytes, std::string_view purpose) override {
     RW_ASSIGN(LazyMemory memory, LazyMemory::Reserve(bytes, purpose));
     auto owner = std::make_shared<LazyMemory>(std::move(memory));
@@ -48,6 +56,11 @@ class Cpu final : public ComputeDevice {
   void QueueDownload(std::byte* to, const std::byte* from, int64_t bytes) override {
     std::memcpy(to, from, static_cast<size_t>(bytes));
   }
+  void QueueCopy(std::byte* to, const std::byte* from, int64_t bytes, ThreadPool& pool) override {
+    pool.ParallelFor(bytes, 1 << 20, [&](int64_t begin, int64_t end) {
+      std::memcpy(to + begin, from + begin, static_cast<size_t>(end - begin));
+    });
+  }
   void QueueRandom(const TensorView& to, uint64_t seed) override {
     RW_CHECK(to.contiguous());
     RandomFill(to.dtype, to.data, to.size(), seed);
@@ -59,10 +72,22 @@ class Cpu final : public ComputeDevice {
   const gpu::Queue* queue() const override { return nullptr; }
   void SetBounds(const StepBounds&) override {}
 
+  bool Records() const override { return false; }
   Result<std::unique_ptr<Recording>> Record(const std::function<void()>&) override {
     return Err("a CPU records no work");
   }
   void QueuePlay(const Recording&) override { RW_CHECK(false, "a CPU records no work"); }
+
+  Result<std::vector<double>> Time(int lots, const std::function<void(int)>& queue) override {
+    using Clock = std::chrono::steady_clock;
+    std::vector<double> seconds;
+    for (int lot = 0; lot < lots; ++lot) {
+      const auto start = Clock::now();
+      queue(lot);
+      seconds.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+    }
+    return seconds;
+  }
 };
 
 }  // namespace

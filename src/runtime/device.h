@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 #include "base/thread_pool.h"
@@ -39,6 +40,7 @@ class ComputeDevice {
   virtual std::string name() const = 0;  // "NVIDIA H200"
   virtual std::string arch() const = 0;  // "sm90"; empty: that of the machine
   virtual int64_t AvailableBytes() const = 0;
+  virtual int64_t CacheBytes() const = 0;  // of the last cache before its memory; 0: not known
 
   // Zero-filled. `purpose` ends the error's sentence: "the KV cache; lower --kv-tokens".
   virtual Result<DeviceMemory> Reserve(int64_t bytes, std::string_view purpose) = 0;
@@ -54,6 +56,8 @@ class ComputeDevice {
   };
   virtual void QueueUpload(std::byte* to, const std::byte* from, const Rows& rows) = 0;
   virtual void QueueDownload(std::byte* to, const std::byte* from, int64_t bytes) = 0;
+  // Queues a copy within the device's memory; the CPU's by all threads of the pool.
+  virtual void QueueCopy(std::byte* to, const std::byte* from, int64_t bytes, ThreadPool& pool) = 0;
   // Queues writing random numbers as DummyWeights describes them.
   virtual void QueueRandom(const TensorView& to, uint64_t seed) = 0;
 
@@ -76,9 +80,14 @@ class ComputeDevice {
   // For the kernels that are called from now on.
   virtual void SetBounds(const StepBounds& bounds) = 0;
 
+  virtual bool Records() const = 0;  // whether Record can do more than fail
   // Keeps what `work` queues instead of doing it.
   virtual Result<std::unique_ptr<Recording>> Record(const std::function<void()>& work) = 0;
   virtual void QueuePlay(const Recording& recording) = 0;
+
+  // Seconds that each of `lots` lots of work takes the device. `queue` queues the lot of that
+  // number; on a GPU the host queues ahead, so from the second on a lot's time has no gap in it.
+  virtual Result<std::vector<double>> Time(int lots, const std::function<void(int lot)>& queue) = 0;
 };
 
 // The machine's own processor and memory: what is queued is done at once.

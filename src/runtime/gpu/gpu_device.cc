@@ -95,6 +95,8 @@ class Gpu final : public ComputeDevice {
     return static_cast<int64_t>(free);
   }
 
+  int64_t CacheBytes() const override { return queue_.l2_bytes; }
+
   Result<DeviceMemory> Reserve(int64_t bytes, std::string_view purpose) override {
     if (bytes == 0) return DeviceMemory{};
     void* data = nullptr;
@@ -145,6 +147,10 @@ class Gpu final : public ComputeDevice {
     Note(
         gpuMemcpyAsync(to, from, static_cast<size_t>(bytes), gpuMemcpyDeviceToHost, queue_.stream));
   }
+  void QueueCopy(std::byte* to, const std::byte* from, int64_t bytes, ThreadPool&) override {
+    Note(gpuMemcpyAsync(to, from, static_cast<size_t>(bytes), gpuMemcpyDeviceToDevice,
+                        queue_.stream));
+  }
   void QueueRandom(const TensorView& to, uint64_t seed) override {
     RW_CHECK(to.contiguous());
     gpu::RandomFill(queue_.stream, to, seed);
@@ -176,6 +182,7 @@ class Gpu final : public ComputeDevice {
   const gpu::Queue* queue() const override { return &queue_; }
   void SetBounds(const StepBounds& bounds) override { queue_.bounds = bounds; }
 
+  bool Records() const override { return true; }
   Result<std::unique_ptr<Recording>> Record(const std::function<void()>& work) override {
     RW_TRY(Try(gpuStreamBeginCapture(queue_.stream, gpuStreamCaptureModeThreadLocal),
                "cannot capture a graph"));
@@ -190,6 +197,26 @@ class Gpu final : public ComputeDevice {
   }
   void QueuePlay(const Recording& recording) override {
     Note(gpuGraphLaunch(static_cast<const GpuRecording&>(recording).graph(), queue_.stream));
+  }
+
+  Result<std::vector<double>> Time(int lots, const std::function<void(int)>& queue) override {
+    RW_TRY(Finish());
+    std::vector<gpuEvent_t> marks(static_cast<size_t>(lots) + 1);
+    for (gpuEvent_t& mark : marks) Note(gpuEventCreate(&mark));
+    for (int lot = 0; lot <= lots; ++lot) {
+      Note(gpuEventRecord(marks[static_cast<size_t>(lot)], queue_.stream));
+      if (lot < lots) queue(lot);
+    }
+    const Status done = Finish();
+    std::vector<double> seconds;
+    for (size_t lot = 0; done && lot + 1 < marks.size(); ++lot) {
+      float milliseconds = 0;
+      Note(gpuEventElapsedTime(&milliseconds, marks[lot], marks[lot + 1]));
+      seconds.push_back(1e-3 * milliseconds);
+    }
+    for (const gpuEvent_t mark : marks) gpuEventDestroy(mark);
+    RW_TRY(done);
+    return seconds;
   }
 
  private:
