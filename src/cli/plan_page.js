@@ -2,24 +2,8 @@
 // only as text nodes.
 "use strict";
 
-window.onerror = (message) => {
-  const box = byId("error");
-  box.hidden = false;
-  box.textContent = `This page is not complete: ${message}`;
-  document.body.dataset.error = message;
-};
-
-const byId = (id) => document.getElementById(id);
-const data = JSON.parse(byId("data").textContent);
 const plan = data.plan;
 
-function el(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
 const shortName = (knob) => knob.slice(knob.lastIndexOf(".") + 1);
 const isFusion = (i) => data.knobs[i].joins !== undefined;
 const knobLink = (knob) => el("a", {href: `#knob-${shortName(knob)}`}, shortName(knob));
