@@ -50,5 +50,6 @@ Result<BatchRun> RunBatch(Engine& engine, const BatchShape& shape, uint64_t seed
 CommandBody AddLatencyBench(CLI::App& bench);
 CommandBody AddStartupBench(CLI::App& bench);
 CommandBody AddFusionsBench(CLI::App& bench);
+CommandBody AddKernelsBench(CLI::App& bench);
 
 }  // namespace rw

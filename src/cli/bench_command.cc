@@ -75,7 +75,7 @@ CommandBody AddBenchCommand(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "Measure speed");
   bench->require_subcommand(1);
   auto bodies = std::make_shared<std::vector<CommandBody>>();
-  for (const auto add : {AddLatencyBench, AddStartupBench, AddFusionsBench}) {
+  for (const auto add : {AddLatencyBench, AddStartupBench, AddFusionsBench, AddKernelsBench}) {
     bodies->push_back(add(*bench));
   }
   return [bench, bodies]() -> Result<int> {

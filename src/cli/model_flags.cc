@@ -80,10 +80,14 @@ void ModelFlags::AddLoadFormat(CLI::App& command) {
       ->capture_default_str();
 }
 
-void ModelFlags::AddDevice(CLI::App& command) {
+void ModelFlags::AddDeviceAlone(CLI::App& command) {
   command.add_option("--device", device, "cpu, cuda; auto: a GPU if there is one")
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "rocm"}))
       ->capture_default_str();
+}
+
+void ModelFlags::AddDevice(CLI::App& command) {
+  AddDeviceAlone(command);
   command
       .add_option("--gpu-memory-utilization", gpu_memory_utilization,
                   "Most that the KV cache takes of the GPU memory that the weights leave")
@@ -109,13 +113,17 @@ void ModelFlags::AddKernelProvider(CLI::App& command) {
       ->capture_default_str();
 }
 
-void ModelFlags::AddKernels(CLI::App& command) {
-  AddDevice(command);
-  AddKernelProvider(command);
+void ModelFlags::AddThreads(CLI::App& command) {
   command
       .add_option("--threads", threads, "Threads; 0: one for each core that this process may use")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+}
+
+void ModelFlags::AddKernels(CLI::App& command) {
+  AddDevice(command);
+  AddKernelProvider(command);
+  AddThreads(command);
 }
 
 void ModelFlags::AddPlan(CLI::App& command) {
@@ -238,7 +246,9 @@ namespace {
 // One bar for each phase, one after the other.
 class PhaseBars {
  public:
-  void Begin(std::string what) { bar_.emplace(std::move(what)); }
+  void Begin(std::string what, ProgressBar::Unit unit = ProgressBar::Unit::kBytes) {
+    bar_.emplace(std::move(what), unit);
+  }
   void Update(uint64_t done, uint64_t total) {
     if (bar_) bar_->Update(done, total);
   }
@@ -289,7 +299,7 @@ Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelConfig& config
     if (phase != "capturing") return;
     if (captured == 0) {
       bars.Finish("KV cache and intermediate results reserved");
-      bars.Begin("capturing");
+      bars.Begin("capturing", ProgressBar::Unit::kCount);
     }
     captured = done;
     bars.Update(done, all);

@@ -36,6 +36,8 @@ struct ModelFlags {
   void AddLoadFormat(CLI::App& command);  // --load-format
   // --device, --gpu-memory-utilization, --kernel-cache
   void AddDevice(CLI::App& command);
+  void AddDeviceAlone(CLI::App& command);     // --device
+  void AddThreads(CLI::App& command);         // --threads
   void AddKernels(CLI::App& command);         // --kernels, --threads
   void AddKernelProvider(CLI::App& command);  // --kernels
   void AddPlan(CLI::App& command);            // -O, --compilation-config, --enforce-eager, --rules

@@ -7,8 +7,8 @@
 
 namespace rw {
 
-ProgressBar::ProgressBar(std::string what)
-    : what_(std::move(what)), terminal_(::isatty(STDERR_FILENO) == 1) {}
+ProgressBar::ProgressBar(std::string what, Unit unit)
+    : what_(std::move(what)), unit_(unit), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 void ProgressBar::Update(uint64_t done, uint64_t total) {
   if (!terminal_ || total == 0) return;
@@ -19,9 +19,12 @@ void ProgressBar::Update(uint64_t done, uint64_t total) {
   constexpr int kWidth = 30;
   const double part = static_cast<double>(done) / static_cast<double>(total);
   const int filled = static_cast<int>(part * kWidth);
-  fmt::print(stderr, "\r{}: [{:#<{}}{:.<{}}] {:3.0f} %  {:.2f} of {:.2f} GB", what_, "", filled, "",
-             kWidth - filled, part * 100, static_cast<double>(done) * 1e-9,
-             static_cast<double>(total) * 1e-9);
+  const std::string amount =
+      unit_ == Unit::kCount ? fmt::format("{} of {}", done, total)
+                            : fmt::format("{:.2f} of {:.2f} GB", static_cast<double>(done) * 1e-9,
+                                          static_cast<double>(total) * 1e-9);
+  fmt::print(stderr, "\r{}: [{:#<{}}{:.<{}}] {:3.0f} %  {}", what_, "", filled, "", kWidth - filled,
+             part * 100, amount);
   std::fflush(stderr);
 }
 

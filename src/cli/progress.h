@@ -10,8 +10,8 @@ namespace rw {
 
 class ProgressBar {
  public:
-  // "loading: 1.2 of 2.2 GB"
-  explicit ProgressBar(std::string what);
+  enum class Unit : uint8_t { kBytes, kCount };  // "1.20 of 2.20 GB", "12 of 51"
+  explicit ProgressBar(std::string what, Unit unit = Unit::kBytes);
 
   // Any thread. Redraws at most every 50 ms.
   void Update(uint64_t done, uint64_t total);
@@ -22,6 +22,7 @@ class ProgressBar {
   using Clock = std::chrono::steady_clock;
 
   std::string what_;
+  Unit unit_;
   bool terminal_;
   Clock::time_point start_ = Clock::now();
   Clock::time_point drawn_;
