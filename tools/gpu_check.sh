@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks that need an NVIDIA GPU: the kernels' tests, and every golden model against its recording,
-# in float32 and bfloat16, at every level and in every graph mode.
+# Checks that need an NVIDIA GPU: the kernels' tests, the variants of every op held together, and
+# every golden model against its recording, in float32 and bfloat16, at every level and in every
+# graph mode.
 #
 #   tools/gpu_check.sh BUILD [--sanitize]     BUILD: a build of the preset cuda
 #
@@ -32,6 +33,8 @@ else
   echo "$out" | grep -E '^\[ +(PASSED|FAILED|SKIPPED)' | tail -40
   [ $status -eq 0 ] || echo "$out" | grep -B1 -A14 'Failure' | head -150
   note "kernels_test" $status ""
+  out=$("$build/bench_test" --gtest_filter='Gpu*' --gtest_brief=1 2>&1)
+  note "bench_test" $? "$out"
   modes="-O0;-O1;-O2;-O3;-O2 -cc.cudagraph_mode=FULL;-O2 -cc.cudagraph_mode=FULL_DECODE_ONLY"
   modes="$modes;-O2 -cc.cudagraph_mode=NONE;-O2 -cc.cudagraph_mode=PIECEWISE"
   for model in tests/golden/models/*/; do

@@ -39,29 +39,33 @@ TEST(Variants, AreNamedByHowFarTheOpIsWrittenOut) {
 }
 
 // All that a variant leaves behind, as numbers: its outputs, then the cache.
-std::vector<float> Run(const Variant& variant, const Point& point, ThreadPool& pool) {
-  const auto executable = LowerVariant(variant, point.shape, Device::kCpu);
+std::vector<float> Run(const Variant& variant, const Point& point,
+                       const std::shared_ptr<ComputeDevice>& device, ThreadPool& pool) {
+  const auto executable = LowerVariant(variant, point.shape, device->kind());
   EXPECT_TRUE(executable) << executable.error().message;
   if (!executable) return {};
-  const auto device = CpuDevice();
   Arena arena(*device->Reserve(kArenaBytes, "a test"));
   const auto call = ops::CallGraph(*point.op, point.shape);
   Numbers numbers(point.shape);
   const Operands operands(*device, pool, arena, *call, point, numbers, executable->arena_bytes, 7);
   const Runner runner = operands.MakeRunner(device, *executable);
   const Runner::Frame frame = operands.Bind(runner);
+  device->SetBounds({1, point.shape.context});
   runner.Queue(frame, 0, static_cast<int>(runner.executable().steps.size()), pool);
   std::vector<float> all;
   const auto append = [&](const std::byte* data, DType dtype, int64_t count) {
+    const int64_t bytes = count * static_cast<int64_t>(SizeOf(dtype));
+    const DeviceMemory host = *device->ReserveHost(bytes);
+    device->QueueDownload(host.data, data, bytes);
+    ASSERT_TRUE(device->Finish());
     if (dtype == DType::kI32) {
-      for (int64_t i = 0; i < count; ++i) {
-        all.push_back(static_cast<float>(reinterpret_cast<const int32_t*>(data)[i]));
-      }
+      const auto* ints = reinterpret_cast<const int32_t*>(host.data);
+      for (int64_t i = 0; i < count; ++i) all.push_back(static_cast<float>(ints[i]));
       return;
     }
     WithCacheType(dtype, [&]<class T>(T) {
-      for (int64_t i = 0; i < count; ++i)
-        all.push_back(ToFloat(reinterpret_cast<const T*>(data)[i]));
+      const auto* numbers_there = reinterpret_cast<const T*>(host.data);
+      for (int64_t i = 0; i < count; ++i) all.push_back(ToFloat(numbers_there[i]));
     });
   };
   for (const TensorView& view : runner.Outputs(frame)) append(view.data, view.dtype, view.size());
@@ -82,15 +86,16 @@ double Step(const Point& point) {
                                             : 0x1p-15;
 }
 
-void ExpectAgreement(const Point& point, ThreadPool& pool) {
+void ExpectAgreement(const Point& point, const std::shared_ptr<ComputeDevice>& device,
+                     ThreadPool& pool) {
   const auto variants = VariantsOf(*point.op, point.shape);
   ASSERT_TRUE(variants) << variants.error().message;
   std::vector<float> expected;
   for (const Variant& variant : *variants) {
     SCOPED_TRACE(variant.name);
-    // A fused op of products may have kernels on other devices alone.
-    if (!LowerVariant(variant, point.shape, Device::kCpu) && variant.name != kCustom) continue;
-    const std::vector<float> found = Run(variant, point, pool);
+    // A fused op of products may have kernels on other devices alone, and not for all types.
+    if (!LowerVariant(variant, point.shape, device->kind()) && variant.name != kCustom) continue;
+    const std::vector<float> found = Run(variant, point, device, pool);
     ASSERT_FALSE(found.empty());
     if (expected.empty()) expected = found;
     ASSERT_EQ(found.size(), expected.size());
@@ -103,7 +108,7 @@ void ExpectAgreement(const Point& point, ThreadPool& pool) {
   }
 }
 
-TEST(Variants, AllOfACallAgree) {
+void ExpectAgreementOfAllOps(const std::shared_ptr<ComputeDevice>& device) {
   ThreadPool pool(2);
   for (const OpDef* op : ops::All()) {
     if (op->memory == Memory::kView) continue;
@@ -121,11 +126,20 @@ TEST(Variants, AllOfACallAgree) {
                             .width = 72,
                             .padding = tokens > 1},
                            layout},
-                          pool);
+                          device, pool);
         }
       }
     }
   }
+}
+
+TEST(Variants, AllOfACallAgree) { ExpectAgreementOfAllOps(CpuDevice()); }
+
+TEST(GpuVariants, AllOfACallAgree) {
+  if (!BuiltFor(Device::kCuda)) GTEST_SKIP() << "a build without CUDA";
+  const auto device = OpenDevice(Device::kCuda);
+  if (!device) GTEST_SKIP() << device.error().message;
+  ExpectAgreementOfAllOps(*device);
 }
 
 TEST(Variants, WhatCannotRunSaysWhy) {
