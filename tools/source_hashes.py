@@ -3,8 +3,8 @@
 
     tools/source_hashes.py src build/release/generated/source_hashes.cc
 
-A hash covers the file and the headers of kernels/ and kv/ that it includes, directly or not, without
-comments, white space and #include lines: a measurement of a kernel stays fresh when only its words
+A hash covers the file and what it includes of kernels/, kv/ and native/ (there with the sources
+that generate code), directly or not, without comments, white space and #include lines: a measurement of a kernel stays fresh when only its words
 or its layout change. What all kernels share and none gets faster or slower by is left out: the type
 of a row, the checks of operands, the lists of rows.
 """
@@ -13,7 +13,7 @@ import pathlib
 import re
 import sys
 
-HASHED = ("kernels", "kv")
+HASHED = ("kernels", "kv", "native")
 LEFT_OUT = {
     "kernels/kernel.h",
     "kernels/args.h",
@@ -52,6 +52,8 @@ class Sources:
             if at in found:
                 continue
             found.add(at)
+            if at.startswith("native/") and at.endswith(".h"):  # what generates code is part of it
+                ahead += [at[:-2] + ".cc"] if (self.root / (at[:-2] + ".cc")).exists() else []
             for header in INCLUDE.findall(self.text(at)):
                 if header.split("/")[0] in HASHED and header not in LEFT_OUT:
                     ahead.append(header)

@@ -46,6 +46,7 @@ class Measurer::Lot {
 
   // Runs once on every set, finds how long a run takes and makes the lot of it.
   Status Prepare() {
+    RW_TRY(device_->Build(runners_.front().executable().Programs()));
     RW_ASSIGN(const std::vector<double> seconds, device_->Time(2, [&](int) { QueueRun(0); }));
     run_seconds = seconds.back();
     if (run_seconds > kSlowestSeconds) return {};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/source_hash.h"
 #include "lower/lower.h"
 #include "ops/native.h"
 #include "ops/ops.h"
@@ -10,24 +11,9 @@
 namespace rw::bench {
 namespace {
 
-// Ops that are products, walks over other rows or searches: hand-written always.
-bool IsGenerated(const OpDef& op) {
-  const OpDef* const written[] = {&ops::kLinear, &ops::kAttention, &ops::kSample, &ops::kEmbed,
-                                  &ops::kGatherRows};
-  return op.memory != Memory::kView && std::ranges::find(written, &op) == std::end(written);
-}
-
 bool StandsForOthers(const Graph& graph) {
   return std::ranges::any_of(graph.nodes(),
                              [](const Node& node) { return !node.op->native.empty(); });
-}
-
-std::vector<std::string_view> GeneratedOps(const Graph& graph) {
-  std::vector<std::string_view> names;
-  for (const Node& node : graph.nodes()) {
-    if (IsGenerated(*node.op)) names.push_back(node.op->name);
-  }
-  return names;
 }
 
 }  // namespace
@@ -42,20 +28,20 @@ Result<std::vector<Variant>> VariantsOf(const OpDef& op, const ops::CallShape& s
          std::exchange(graph, std::move(next))});
   }
   variants.push_back({std::string(kCustom), graph});
-  std::vector<std::string_view> generated = GeneratedOps(graph);
-  if (!generated.empty()) {
-    variants.push_back({std::string(kNative), std::move(graph), std::move(generated)});
+  if (ops::HasMeaning(op)) {
+    RW_ASSIGN(graph, ops::MakeNative(std::move(graph), [](const Node&) { return true; }));
+    variants.push_back({std::string(kNative), std::move(graph)});
   }
   return variants;
 }
 
 bool HasVariants(const OpDef& op) {
-  return op.memory != Memory::kView && (!op.native.empty() || IsGenerated(op));
+  return op.memory != Memory::kView && (!op.native.empty() || ops::HasMeaning(op));
 }
 
 Result<Executable> LowerVariant(const Variant& variant, const ops::CallShape& shape,
                                 Device device) {
-  LowerOptions options{.device = device, .native = variant.native};
+  LowerOptions options{.device = device};
   options.limits = ops::SymbolsOf(shape);
   RW_ASSIGN(Executable executable, Lower(variant.graph, options));
   for (const Step& step : executable.steps) {
@@ -75,6 +61,6 @@ std::vector<std::string> KernelsOf(const std::vector<Step>& steps) {
   return kernels;
 }
 
-std::string SourcesOf(const std::vector<Step>&) { return ""; }
+std::string SourcesOf(const std::vector<Step>& steps) { return SourceHashes(KernelsOf(steps)); }
 
 }  // namespace rw::bench

@@ -18,7 +18,6 @@ namespace rw::bench {
 struct Variant {
   std::string name;
   Graph graph;
-  std::vector<std::string_view> native;  // ops whose code is generated
 };
 
 inline constexpr std::string_view kFused = "fused";

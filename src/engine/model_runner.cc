@@ -111,10 +111,8 @@ Status ModelRunner::MakeRunners(const LoadProgress& progress) {
   if (progress) progress("compiling", 0, 0);
   std::vector<const native::Program*> native;
   for (const Program& program : compiled_.programs) {
-    for (const Step& step : program.executable.steps) {
-      const bool is_new = std::ranges::find(native, step.program.get()) == native.end();
-      if (step.program != nullptr && is_new) native.push_back(step.program.get());
-    }
+    const std::vector<const native::Program*> more = program.executable.Programs();
+    native.insert(native.end(), more.begin(), more.end());
   }
   RW_TRY(device().Build(native));
   RW_ASSIGN(const DeviceMemory arena,

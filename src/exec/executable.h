@@ -81,6 +81,7 @@ struct Executable {
   int64_t arena_bytes = 0;
 
   int SymbolIndex(std::string_view name) const;  // -1 if the executable has none of that name
+  std::vector<const native::Program*> Programs() const;  // of the steps, each once
 };
 
 }  // namespace rw

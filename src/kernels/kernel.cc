@@ -14,6 +14,19 @@ std::string_view Name(Device device) {
   return "?";
 }
 
+const KernelRow* NativeRow(Device device, std::span<const std::string_view> providers) {
+  const KernelRow* first = nullptr;
+  for (const KernelRow* row : NativeRows()) {
+    if (row->device == device && first == nullptr) first = row;
+  }
+  for (const std::string_view provider : providers) {
+    for (const KernelRow* row : NativeRows()) {
+      if (row->device == device && row->provider == provider) return row;
+    }
+  }
+  return first;
+}
+
 const KernelRow* FindKernel(std::string_view op, Device device, const KernelTypes& types,
                             const Attrs& attrs, std::span<const std::string_view> providers) {
   const auto find = [&](const std::string_view* provider) -> const KernelRow* {

@@ -56,7 +56,7 @@ struct KernelRow {
   std::string_view op;  // the op's name
   Device device;
   // "reference": scalar, states the meaning; "simd": Highway; "gpu": ours, for CUDA and HIP;
-  // "cublaslt"
+  // "cublaslt"; "nvrtc": compiled from generated source
   std::string_view provider;
   bool (*accepts)(const KernelTypes& types, const Attrs& attrs);
   void (*run)(const KernelCall& call);
@@ -68,9 +68,13 @@ struct KernelRow {
 // All rows of this build. Those of one device stand in the order of preference.
 std::span<const KernelRow> KernelTable();
 
-// The row that runs programs on the device: operands are Program::in, results Program::out. It
-// stands in no table, since it computes no op of a name. `providers` as below. nullptr: this build
-// has no native code for the device.
+// The rows that run programs: operands are Program::in, results Program::out. They stand in a table
+// of their own, since they compute no op of a name. Those of one device stand in the order of
+// preference.
+std::span<const KernelRow* const> NativeRows();
+
+// The one of a device, by `providers` as below, or the first if none of them has one. nullptr: this
+// build has no native code for the device.
 const KernelRow* NativeRow(Device device, std::span<const std::string_view> providers);
 
 // The first row for `op` on `device` that accepts the types, trying `providers` in order, or all in

@@ -24,11 +24,17 @@ std::string KernelKey(const KernelRow& row) { return fmt::format("{}@{}", row.op
 
 std::string_view SourceHash(std::string_view key) {
   const size_t at = key.find('@');
-  const auto row = std::ranges::find_if(KernelTable(), [&](const KernelRow& candidate) {
-    return at != key.npos && candidate.op == key.substr(0, at) &&
-           candidate.provider == key.substr(at + 1);
-  });
-  return row == KernelTable().end() ? std::string_view{} : SourceHash(*row);
+  if (at == key.npos) return {};
+  const auto is_meant = [&](const KernelRow& row) {
+    return row.op == key.substr(0, at) && row.provider == key.substr(at + 1);
+  };
+  for (const KernelRow& row : KernelTable()) {
+    if (is_meant(row)) return SourceHash(row);
+  }
+  for (const KernelRow* row : NativeRows()) {
+    if (is_meant(*row)) return SourceHash(*row);
+  }
+  return {};
 }
 
 std::string SourceHashes(std::span<const std::string> keys) {

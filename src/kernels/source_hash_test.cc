@@ -10,6 +10,10 @@ TEST(SourceHash, EveryRowHasOne) {
     EXPECT_EQ(SourceHash(row).size(), 16u) << KernelKey(row);
     EXPECT_EQ(SourceHash(KernelKey(row)), SourceHash(row));
   }
+  for (const KernelRow* row : NativeRows()) {
+    EXPECT_EQ(SourceHash(*row).size(), 16u) << KernelKey(*row);
+    EXPECT_EQ(SourceHash(KernelKey(*row)), SourceHash(*row));
+  }
   EXPECT_EQ(SourceHash("rms_norm@abacus"), "");
   const std::vector<std::string> keys = {"rms_norm@simd", "rms_norm@abacus", "rope@simd"};
   EXPECT_EQ(SourceHashes(keys),

@@ -33,23 +33,15 @@ std::span<const KernelRow> KernelTable() {
   return table;
 }
 
-const KernelRow* NativeRow(Device device, std::span<const std::string_view> providers) {
+std::span<const KernelRow* const> NativeRows() {
   static const KernelRow* const rows[] = {
-      &simd::kNativeRow, &reference::kNativeRow,
+    &simd::kNativeRow,
+    &reference::kNativeRow,
 #if defined(RW_CUDA)
-      &cuda::NativeKernel(),
+    &cuda::NativeKernel(),
 #endif
   };
-  const auto of = [&](std::string_view provider) -> const KernelRow* {
-    for (const KernelRow* row : rows) {
-      if (row->device == device && (provider.empty() || row->provider == provider)) return row;
-    }
-    return nullptr;
-  };
-  for (const std::string_view provider : providers) {
-    if (const KernelRow* row = of(provider)) return row;
-  }
-  return of({});
+  return rows;
 }
 
 }  // namespace rw

@@ -227,7 +227,7 @@ void Run(const KernelCall& call) {
   NativeLaunch(call, call.gpu->native->Of(call.program)).Start(*call.gpu);
 }
 
-constexpr KernelRow kRow{"native", Device::kCuda, "native",
+constexpr KernelRow kRow{"native", Device::kCuda, "nvrtc",
                          [](const KernelTypes&, const Attrs&) { return true; }, Run};
 
 }  // namespace

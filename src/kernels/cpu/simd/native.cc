@@ -253,8 +253,10 @@ HWY_EXPORT(Native);
 
 const KernelRow kNativeRow = {"native", Device::kCpu, kProvider,
                               [](const KernelTypes&, const Attrs&) { return true; },
-                              [](const KernelCall& call) { HWY_DYNAMIC_DISPATCH(Native)
-                                                           (call); }};
+                              [](const KernelCall& call) {
+                                HWY_DYNAMIC_DISPATCH(Native)
+                                (call);
+                              }};
 
 }  // namespace rw::simd
 #endif  // HWY_ONCE
