@@ -222,6 +222,10 @@ class PartText {
     }
     if (!GpuNames::HasFormula(instr)) return;
     Line("float v{}[{}][{}][8];", i, names_.Heads(i), names_.Reps(i));
+    if (instr.code == Code::kSilu) {
+      return Line("{} SiluAll({}, {});", names_.OctetsLoop(i),
+                  names_.OctetOf(static_cast<size_t>(instr.args[0])), names_.OctetOf(i));
+    }
     Line("NUMBERS({}, {}) {} = {};", names_.Heads(i), names_.Reps(i), names_.Value(i),
          names_.Formula(instr));
   }

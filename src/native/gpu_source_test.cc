@@ -38,7 +38,7 @@ TEST(GpuSource, SiluMul) {
                 {"Unit<1, kHeads, 1792>", "const int n14336[] = {8};", "WaitForPrevious();",
                  "Packed<BF16> x0[kHeads][1];",
                  "x0[k][r] = Load<kWhole, 1>(Row<BF16>(p.port[0], u.row) + u.head[k] * 14336 + 0",
-                 "Row<BF16>(p.port[1]", "v1[k][r][j] = Silu(Wide(x0[k][r], j));",
+                 "Row<BF16>(p.port[1]", "SiluAll(x0[k][r], v1[k][r]);",
                  "x2[k][r] = Narrow<BF16>(v1[k][r]);", "= Wide(x2[k][r], j) * Wide(x3[k][r], j);",
                  "if (u.live[k]) Store<kWhole, 1>(Row<BF16>(p.port[2]"});
   const GpuSource source = WriteGpuSource(program);

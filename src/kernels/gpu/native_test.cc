@@ -82,6 +82,22 @@ TEST_F(GpuNative, ActivationsEqualKernels) {
   }
 }
 
+// Zeros, infinities, NaN and the smallest numbers too.
+TEST_F(GpuNative, SiluOfEveryNumberEqualsKernel) {
+  for (const DType dtype : {DType::kBF16, DType::kF16}) {
+    const std::vector<Program> programs = {
+        native::testing::Activation(dtype, 4096, native::Code::kSilu, false)};
+    Build(programs);
+    const Tensor x(dtype, {16, 4096}), y(dtype, {16, 4096}), expected(dtype, {16, 4096});
+    for (int64_t i = 0; i < 65536; ++i) {
+      x.view().row<uint16_t>(i / 4096)[i % 4096] = static_cast<uint16_t>(i);
+    }
+    RunNative(programs[0], "silu", {x}, {y});
+    RunGpu("silu", "gpu", {x}, {expected});
+    ExpectSame(y, expected);
+  }
+}
+
 const std::string kStyles[] = {"llama", "gemma", "olmo"};
 
 std::vector<NormCase> NormCases(int64_t heads) {
