@@ -348,28 +348,31 @@ DEVICE float NormFactor(float sum_squares, float width, float eps) {
   return 1.0f / sqrtf(sum_squares / width + eps);
 }
 
-// A division branches for extreme numbers, so that eight of them wait for each other: here they
-// branch once. Of others the quotient is bettered by its remainder as division does it.
+// A division branches for extreme numbers, so that those of a thread wait for each other: here two
+// go together. More would take the registers of other threads. Of others than extreme ones the
+// quotient is bettered by its remainder as division does it.
 DEVICE float Silu(float x) { return x / (1.0f + expf(-x)); }
 template <class X>
 DEVICE void SiluAll(const X& x, float (&y)[8]) {
 #if defined(__HIP_PLATFORM_AMD__)
   UNROLL for (int j = 0; j < 8; ++j) y[j] = Silu(Wide(x, j));
 #else
-  bool extreme = false;
-  UNROLL for (int j = 0; j < 8; ++j) {
-    const float a = Wide(x, j), by = 1.0f + expf(-a);
-    extreme = extreme || !(fabsf(a) < 0x1p60f && by < 0x1p60f) ||
-              (fabsf(a) < 0x1p-60f && a != 0.0f);
-    float reciprocal;
-    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(by));
-    reciprocal = fmaf(fmaf(-by, reciprocal, 1.0f), reciprocal, reciprocal);
-    const float first = a * reciprocal;
-    const float second = fmaf(fmaf(-by, first, a), reciprocal, first);
-    y[j] = copysignf(fmaf(fmaf(-by, second, a), reciprocal, second), a);
+  UNROLL for (int two = 0; two < 8; two += 2) {
+    bool extreme = false;
+    UNROLL for (int j = two; j < two + 2; ++j) {
+      const float a = Wide(x, j), by = 1.0f + expf(-a);
+      extreme = extreme || !(fabsf(a) < 0x1p60f && by < 0x1p60f) ||
+                (fabsf(a) < 0x1p-60f && a != 0.0f);
+      float reciprocal;
+      asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(by));
+      reciprocal = fmaf(fmaf(-by, reciprocal, 1.0f), reciprocal, reciprocal);
+      const float first = a * reciprocal;
+      const float second = fmaf(fmaf(-by, first, a), reciprocal, first);
+      y[j] = copysignf(fmaf(fmaf(-by, second, a), reciprocal, second), a);
+    }
+    if (!extreme) continue;
+    UNROLL for (int j = two; j < two + 2; ++j) y[j] = Silu(Wide(x, j));
   }
-  if (!extreme) return;
-  UNROLL for (int j = 0; j < 8; ++j) y[j] = Silu(Wide(x, j));
 #endif
 }
 DEVICE float Gelu(float x) { return x * 0.5f * (1.0f + erff(x * 0x1.6a09e6p-1f)); }

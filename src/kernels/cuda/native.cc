@@ -60,12 +60,43 @@ struct NativeCode::State {
   State(std::string arch_name, native::CodeCache::Options options)
       : arch(std::move(arch_name)), cache(std::move(options)) {}
 
+  // A program on its way.
+  struct Fresh {
+    std::string text;
+    GpuSource source;
+    DType cache;
+    Result<std::string> code = Err("not compiled");
+
+    Fresh(std::string name, GpuSource written, DType cache_type)
+        : text(std::move(name)), source(std::move(written)), cache(cache_type) {}
+  };
+
   Result<std::string> CodeOf(const std::string& source) {
     const std::string key = fmt::format("{}\n{}", CompilerKey(arch), source);
     if (auto kept = cache.Find(key)) return *std::move(kept);
     RW_ASSIGN(std::string code, CompileSource(source, arch));
     cache.Keep(key, code);
     return code;
+  }
+  Status Make(std::vector<Fresh>& fresh) {
+    if (fresh.empty()) return {};
+    const auto count = static_cast<int64_t>(fresh.size());
+    ThreadPool pool(static_cast<int>(std::min<int64_t>(count, AvailableCores())));
+    pool.ParallelFor(count, 1, [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+        fresh[i].code = CodeOf(fresh[i].source.text);
+      }
+    });
+    for (Fresh& one : fresh) {
+      RW_ASSIGN(const std::string code, std::move(one.code));
+      auto built = std::make_unique<Built>();
+      built->source = std::move(one.source);
+      built->source.text.clear();
+      built->cache = one.cache;
+      RW_TRY(built->Load(code));
+      by_text[one.text] = std::move(built);
+    }
+    return {};
   }
 };
 
@@ -74,36 +105,18 @@ NativeCode::NativeCode(std::string arch, native::CodeCache::Options cache)
 NativeCode::~NativeCode() = default;
 
 Status NativeCode::Build(std::span<const native::Program* const> programs) {
-  std::unordered_map<std::string, std::unique_ptr<Built>> fresh;
   std::vector<std::string> texts;  // of the programs
-  std::vector<std::string> sources, names;
+  std::vector<State::Fresh> fresh;
   for (const native::Program* program : programs) {
     texts.push_back(native::Print(*program));
-    const std::string& text = texts.back();
-    if (state_->by_text.contains(text) || fresh.contains(text)) continue;
-    auto built = std::make_unique<Built>();
-    built->source = native::WriteGpuSource(*program);
-    built->cache = program->cache;
-    sources.push_back(std::exchange(built->source.text, {}));
-    names.push_back(text);
-    fresh.emplace(text, std::move(built));
+    if (state_->by_text.contains(texts.back())) continue;
+    state_->by_text.emplace(texts.back(), nullptr);
+    fresh.emplace_back(texts.back(), native::WriteGpuSource(*program), program->cache);
   }
-  std::vector<Result<std::string>> codes(sources.size(), Err("not compiled"));
-  if (!sources.empty()) {
-    const auto count = static_cast<int64_t>(sources.size());
-    ThreadPool pool(static_cast<int>(std::min<int64_t>(count, AvailableCores())));
-    pool.ParallelFor(count, 1, [&](int64_t begin, int64_t end) {
-      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-        codes[i] = state_->CodeOf(sources[i]);
-      }
-    });
-  }
-  for (size_t i = 0; i < codes.size(); ++i) {
-    RW_ASSIGN(const std::string code, std::move(codes[i]));
-    std::unique_ptr<Built>& built = fresh.at(names[i]);
-    RW_TRY(built->Load(code));
-    state_->by_text.emplace(names[i], std::move(built));
-  }
+  const Status made = state_->Make(fresh);
+  // What failed is not known: the next Build tries again.
+  std::erase_if(state_->by_text, [](const auto& entry) { return entry.second == nullptr; });
+  RW_TRY(made);
   for (size_t i = 0; i < programs.size(); ++i) {
     state_->by_address[programs[i]] = state_->by_text.at(texts[i]).get();
   }
