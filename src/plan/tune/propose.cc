@@ -228,6 +228,33 @@ std::vector<EvidenceRow> JoinShapes(const std::vector<EvidenceRow>& rows,
   return joined;
 }
 
+struct Found {
+  std::vector<EvidenceRow> rows;
+  std::vector<Suppressed> suppressed;
+  std::set<Case> doubtful;  // of which a row was suppressed
+};
+
+// Adds the rows that a call gives for one question.
+void Answer(const Matrix& matrix, const Call& call, const Sides& sides,
+            const std::vector<EndToEnd>& runs, Found& found) {
+  const std::vector<Outcome> outcomes = OutcomesOf(call, sides);
+  const std::vector<Stretch> stretches = StretchesOf(outcomes);
+  for (const Stretch& stretch : stretches) {
+    EvidenceRow row = RowOf(matrix, call, sides.question, stretch);
+    if (const EndToEnd* contrary = Contradiction(row, runs)) {
+      found.doubtful.insert(CaseOf(row));
+      found.suppressed.push_back(
+          {std::move(row), "whole runs say otherwise: " + Describe(*contrary)});
+    } else {
+      found.rows.push_back(std::move(row));
+    }
+  }
+  if (!stretches.empty() || outcomes.empty()) return;
+  const Bounds all{outcomes.front().tokens, outcomes.back().tokens};
+  found.suppressed.push_back({RowOf(matrix, call, sides.question, {1, all, {&outcomes[0]}}),
+                              "no side wins by more than the spread"});
+}
+
 }  // namespace
 
 const FusionDef* FusionThatMakes(std::string_view op) {
@@ -257,37 +284,17 @@ std::vector<std::string_view> CustomPartsOf(std::string_view op) {
 }
 
 Proposals Propose(const std::vector<Matrix>& matrices, const std::vector<EndToEnd>& runs) {
-  Proposals proposals;
-  std::vector<EvidenceRow> rows;
-  std::set<Case> doubtful;  // a row of the case was suppressed
+  Found found;
   for (const Matrix& matrix : matrices) {
     std::set<std::string> ops;
     for (const Cell& cell : matrix.cells) ops.insert(cell.op);
     for (const Call& call : CallsOf(matrix)) {
       for (const Sides& sides : QuestionsOf(call, ops)) {
-        const std::vector<Outcome> outcomes = OutcomesOf(call, sides);
-        for (const Stretch& stretch : StretchesOf(outcomes)) {
-          EvidenceRow row = RowOf(matrix, call, sides.question, stretch);
-          const EndToEnd* contrary = Contradiction(row, runs);
-          if (contrary == nullptr) {
-            rows.push_back(std::move(row));
-            continue;
-          }
-          doubtful.insert(CaseOf(row));
-          proposals.suppressed.push_back(
-              {std::move(row), "whole runs say otherwise: " + Describe(*contrary)});
-        }
-        const auto ties = std::ranges::count(outcomes, 0, &Outcome::sign);
-        if (ties == 0 || ties < static_cast<int64_t>(outcomes.size())) continue;
-        EvidenceRow row =
-            RowOf(matrix, call, sides.question,
-                  {1, {outcomes.front().tokens, outcomes.back().tokens}, {&outcomes[0]}});
-        proposals.suppressed.push_back({std::move(row), "no side wins by more than the spread"});
+        Answer(matrix, call, sides, runs, found);
       }
     }
   }
-  proposals.rows = JoinShapes(rows, doubtful);
-  return proposals;
+  return {JoinShapes(found.rows, found.doubtful), std::move(found.suppressed)};
 }
 
 }  // namespace rw::tune
