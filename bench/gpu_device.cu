@@ -68,6 +68,7 @@ Gpu OpenGpu() {
   gpu::Queue& queue = gpu.queue;
   CheckCuda(cudaStreamCreateWithFlags(&queue.stream, cudaStreamNonBlocking));
   queue.overlap = gpu.properties.major >= 9;
+  queue.cluster_blocks = queue.overlap ? 8 : 1;
   queue.multiprocessors = gpu.properties.multiProcessorCount;
   queue.l2_bytes = gpu.properties.l2CacheSize;
   CheckCuda(cudaMalloc(&queue.scratch, kScratchBytes));

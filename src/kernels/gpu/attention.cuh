@@ -102,7 +102,7 @@ __device__ __forceinline__ int WindowBegin(const AttentionParams& p, int positio
 
 // The page that a sequence has at `index`; -1 where it has none.
 __device__ __forceinline__ int PageAt(const AttentionParams& p, const int32_t* table, int index) {
-  const int page = index < p.table_pages ? table[index] : -1;
+  const int page = index < p.table_pages ? Peek(table + index) : -1;
   return page >= 0 && page < p.pages ? page : -1;
 }
 

@@ -15,7 +15,8 @@ namespace rw::gpu {
 
 struct Queue {
   gpuStream_t stream = nullptr;
-  bool overlap = false;  // kernels may be launched early (launch.cuh); compute capability 9.0
+  bool overlap = false;    // kernels may be launched early (launch.cuh); compute capability 9.0
+  int cluster_blocks = 1;  // of which a cluster may consist; compute capability 9.0: 8
   int multiprocessors = 0;
   int64_t l2_bytes = 0;
   // Device memory for one call: calls on a queue follow each other, so the next may use it again.

@@ -47,10 +47,6 @@ struct RopeParams {
 __device__ __forceinline__ bool InRange(int i, int count) {
   return static_cast<unsigned>(i) < static_cast<unsigned>(count);
 }
-// *from as it is in memory now, also if the kernel has read it before.
-__device__ __forceinline__ int32_t Peek(const int32_t* from) {
-  return *static_cast<const volatile int32_t*>(from);
-}
 
 // Where the token's row of a part begins in `to`, in elements.
 __device__ __forceinline__ int64_t PlaceOf(const RopeHeads& part, int slot) {

@@ -51,6 +51,7 @@ inline const gpu::Queue& DeviceQueue() {
     ExpectSuccess(gpuGetDeviceProperties(&properties, 0));
     ExpectSuccess(gpuStreamCreateWithFlags(&made.stream, gpuStreamNonBlocking));
     made.overlap = properties.major >= 9;
+    made.cluster_blocks = properties.major >= 9 ? 8 : 1;
     made.multiprocessors = properties.multiProcessorCount;
     made.l2_bytes = properties.l2CacheSize;
     const auto allocate = [&](int64_t bytes, int value) {
@@ -216,10 +217,11 @@ struct GpuCall {
   const KvLayerView* kv = nullptr;
   StepBounds bounds;
   int multiprocessors = 0;                   // that the kernel is told of; 0: the device's
+  int cluster_blocks = 0;                    // likewise
   const native::Program* program = nullptr;  // built: runs instead of a kernel for `op`
 
   const KernelRow* Row() const {
-    if (program != nullptr) return NativeRow(gpu::kDevice);
+    if (program != nullptr) return NativeRow(gpu::kDevice, {});
     std::vector<DType> in_types, out_types;
     for (const TensorView& x : in) in_types.push_back(x.dtype);
     for (const TensorView& x : out) out_types.push_back(x.dtype);
@@ -259,6 +261,7 @@ class GpuRun {
       gpu::Queue queue = DeviceQueue();
       queue.bounds = calls_[i].bounds;
       if (calls_[i].multiprocessors > 0) queue.multiprocessors = calls_[i].multiprocessors;
+      if (calls_[i].cluster_blocks > 0) queue.cluster_blocks = calls_[i].cluster_blocks;
       const OnDevice& device = on_device_[i];
       const KvLayerView* kv = calls_[i].kv != nullptr ? &device.kv : nullptr;
       rows_[i]->run({device.in, device.out, kv, calls_[i].attrs, pool, &queue, calls_[i].program});

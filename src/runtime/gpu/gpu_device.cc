@@ -70,6 +70,7 @@ class Gpu final : public ComputeDevice {
     queue_.multiprocessors = properties.multiProcessorCount;
     queue_.l2_bytes = properties.l2CacheSize;
     queue_.overlap = properties.major >= 9;
+    queue_.cluster_blocks = properties.major >= 9 ? 8 : 1;
     RW_TRY(ReserveScratch(kScratchBytes));
     RW_ASSIGN(counters_, Reserve(gpu::Queue::kCounters * 4, "the kernels' counters"));
     queue_.counters = reinterpret_cast<uint32_t*>(counters_.data);
