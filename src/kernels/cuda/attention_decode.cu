@@ -1,53 +1,115 @@
 // Decode attention on tensor cores: the kernel, and the choice of one.
-#include "kernels/cuda/attention_decode.cuh"
+#include <algorithm>
+
+#include "kernels/cuda/attention_decode_join.cuh"
 
 namespace rw::cuda {
 namespace {
 
-// Grid: parts; kv heads times blocks of kQueries of their query heads; sequences.
+// What the step says of a sequence.
+struct Sequence {
+  int row, row_end, length;
+
+  __device__ static Sequence Of(const AttentionParams& p, int sequence) {
+    return {gpu::Peek(p.qstart + sequence), gpu::Peek(p.qstart + sequence + 1),
+            gpu::Peek(p.len + sequence)};
+  }
+  // Whether it has one new query.
+  __device__ bool Decodes(const AttentionParams& p) const {
+    return row_end - row == 1 && length > 0 && row >= 0 && row < p.rows;
+  }
+  __device__ bool operator==(const Sequence& other) const {
+    return row == other.row && row_end == other.row_end && length == other.length;
+  }
+};
+
+// The query heads of one kv head that a block takes.
+struct Heads {
+  int kv_head, first, count;
+
+  __device__ static Heads Of(const AttentionParams& p, int queries) {
+    const int blocks = (p.group + queries - 1) / queries;  // of a kv head
+    const int kv_head = static_cast<int>(blockIdx.y) / blocks;
+    const int first = static_cast<int>(blockIdx.y) % blocks * queries;
+    return {kv_head, kv_head * p.group + first, min(p.group - first, queries)};
+  }
+};
+
+// Elements of y, or of what clusters leave for each other where a sequence takes several: the block
+// that is the last to do so adds them up.
+template <class D, class T>
+__device__ __forceinline__ void Finish(const AttentionParams& p, const Join<D>& join, int parts,
+                                       int cluster, const Heads& heads, T* y) {
+  const int sequence = blockIdx.z;
+  const int clusters = (parts + cluster - 1) / cluster;
+  const float v_scale = gpu::CacheScale(p.v_scale, heads.kv_head);
+  const int64_t part_at =
+      gpu::PartIndex(p, sequence, static_cast<int>(blockIdx.x) / cluster, heads.first);
+  join.Receive([&](const typename Join<D>::Place& at, Four four) {
+    if (clusters == 1) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) four.sum.at[e] /= four.weight;
+      D::StoreFour(y + at.query * p.d + at.i, four.sum, v_scale);
+      return;
+    }
+    gpu::StorePack(p.sums + (part_at + at.query) * p.d + at.i, four.sum);
+    if (at.i == 0) {
+      gpu::StorePack(p.stats + 2 * (part_at + at.query),
+                     gpu::Pack<float, 2>{four.max, four.weight});
+    }
+  });
+  if (clusters == 1) return;
+  if (!gpu::IsLastPart(p.counters + sequence * gridDim.y + blockIdx.y, parts)) return;
+  const int fours = p.d / 4;
+  for (int at = threadIdx.x; at < heads.count * fours; at += kDecodeThreads) {
+    const int query = at / fours;
+    const int i = at % fours * 4;
+    const auto sum = gpu::AddParts<Exp2Fn, 4>(p, sequence, heads.first + query, clusters, i);
+    D::StoreFour(y + query * p.d + i, sum, v_scale);
+  }
+}
+
+// Grid: parts, `cluster` of which are a cluster; kv heads times blocks of kQueries of their query
+// heads; sequences.
 template <class T, class C, int kD, int kTiles>
-__global__ void __launch_bounds__(kDecodeThreads) DecodeKernel(AttentionParams p) {
+__global__ void __launch_bounds__(kDecodeThreads) DecodeKernel(AttentionParams p, int cluster) {
   using D = Decode<T, C, kD, kTiles>;
   extern __shared__ __align__(16) std::byte shared[];
-  gpu::WaitForPrevious();
   const int warp = threadIdx.x / 32;
-  const int lane = threadIdx.x % 32;
   const int index = blockIdx.x;
   const int sequence = blockIdx.z;
-  const int32_t* table = p.table + sequence * p.table_stride;
-  // The ids of this warp's pages if the parts are of the smallest size, read before that is known.
-  const int likely = index * gpu::kMinPartPages + warp + lane * kDecodeWarps;
-  const int likely_id =
-      lane < gpu::kMinPartPages / kDecodeWarps ? gpu::PageAt(p, table, likely) : -1;
-  const int row = p.qstart[sequence];
-  const int row_end = p.qstart[sequence + 1];
-  const int length = p.len[sequence];
-  if (row_end - row != 1 || length <= 0 || row >= p.rows) return;
-  const gpu::Part part = gpu::FindPart(p, length - 1, index);
-  if (part.parts == 0) return;
+  const Heads heads = Heads::Of(p, D::kQueries);
+  const auto load_queries = [&](int row, uint32_t(&q)[kTiles][D::kSteps][2]) {
+    D::LoadQueries(p, static_cast<const T*>(p.q) + row * p.q_stride + int64_t{heads.first} * p.d,
+                   heads.count, q);
+  };
+  ArriveAtCluster();
+  // All but the newest position is in the cache since an earlier step.
+  typename D::Pages pages{p, p.table + sequence * p.table_stride, heads.kv_head,
+                          SharedAddress(shared) + warp * kDecodeStages * D::kStageBytes};
+  const Sequence seen = Sequence::Of(p, sequence);
+  pages.Start(seen.Decodes(p) ? seen.length : 0, index, seen.length - 1);
+  gpu::WaitForPrevious();
 
-  const int blocks = (p.group + D::kQueries - 1) / D::kQueries;  // of a kv head
-  const int kv_head = static_cast<int>(blockIdx.y) / blocks;
-  const int first_head = static_cast<int>(blockIdx.y) % blocks * D::kQueries;
-  const int heads = min(p.group - first_head, D::kQueries);
-  const int head = kv_head * p.group + first_head;
-
-  const int first = part.first_page + warp;
-  const int count = max(0, (part.last_page - first + kDecodeWarps - 1) / kDecodeWarps);
-  typename D::Pages pages{
-      p,     table, part, kv_head,
-      first, count, 0,    SharedAddress(shared) + warp * kDecodeStages * D::kStageBytes};
-  const bool was_likely =
-      first == index * gpu::kMinPartPages + warp && count <= gpu::kMinPartPages / kDecodeWarps;
-  pages.ids = was_likely ? likely_id : pages.IdAt(lane);
-#pragma unroll
-  for (int i = 0; i < kDecodeStages; ++i) pages.Copy(i);
+  const Sequence now = Sequence::Of(p, sequence);
+  const int id = pages.IdAt(static_cast<int>(threadIdx.x) % 32);
   uint32_t q[kTiles][D::kSteps][2];
-  D::LoadQueries(p, static_cast<const T*>(p.q) + row * p.q_stride + int64_t{head} * p.d, heads, q);
-  const float factor = ScoreFactor(p, kv_head);
+  const auto newest = pages.LoadNewest();
+  if (seen.Decodes(p)) load_queries(seen.row, q);
+  if (!now.Decodes(p)) return;
+  if (__all_sync(0xffffffffu, now == seen && id == pages.ids)) {
+    pages.StoreNewest(newest);
+  } else {
+    WaitForCopies<0>();
+    __syncwarp();
+    pages.Start(now.length, index, -1);
+    load_queries(now.row, q);
+  }
+  if (pages.part.parts == 0) return;
 
+  const float factor = ScoreFactor(p, heads.kv_head);
   typename D::Running running;
-  for (int i = 0; i < count; ++i) {
+  for (int i = 0; i < pages.count; ++i) {
     const uint32_t page = pages.Stage(i);
     WaitForCopies<2 * kDecodeStages - 1>();
     __syncwarp();
@@ -56,8 +118,7 @@ __global__ void __launch_bounds__(kDecodeThreads) DecodeKernel(AttentionParams p
     D::Running::Score(page, q, scores);
 #pragma unroll
     for (int t = 0; t < kTiles; ++t) {
-      running.Weigh(factor, p.softcap, part, (first + i * kDecodeWarps) * gpu::kPageRows, t,
-                    scores[t], weights[t]);
+      running.Weigh(factor, p.softcap, pages.part, pages.PositionOf(i), t, scores[t], weights[t]);
     }
     WaitForCopies<2 * kDecodeStages - 2>();
     __syncwarp();
@@ -71,40 +132,29 @@ __global__ void __launch_bounds__(kDecodeThreads) DecodeKernel(AttentionParams p
   running.Store(results + warp * (D::kResultBytes / kDecodeWarps / sizeof(float)));
   __syncthreads();
 
-  T* y = static_cast<T*>(p.y) + row * p.y_stride + int64_t{head} * p.d;
-  const float v_scale = gpu::CacheScale(p.v_scale, kv_head);
-  const int fours = p.d / 4;
-  const int64_t part_at = gpu::PartIndex(p, sequence, index, head);
-  for (int at = threadIdx.x; at < heads * fours; at += kDecodeThreads) {
-    const int query = at / fours;
-    const int i = at % fours * 4;
-    const auto all = D::AddWarps(results, query, i);
-    if (part.parts == 1) {
-      D::StoreFour(y + query * p.d + i, all.sum, v_scale / all.weight);
-      continue;
-    }
-    gpu::StorePack(p.sums + (part_at + query) * p.d + i, all.sum);
-    if (i == 0)
-      gpu::StorePack(p.stats + 2 * (part_at + query), gpu::Pack<float, 2>{all.max, all.weight});
-  }
-  if (part.parts == 1) return;
-  if (!gpu::IsLastPart(p.counters + sequence * gridDim.y + blockIdx.y, part.parts)) return;
-  for (int at = threadIdx.x; at < heads * fours; at += kDecodeThreads) {
-    const int query = at / fours;
-    const int i = at % fours * 4;
-    const auto sum = gpu::AddParts<Exp2Fn, 4>(p, sequence, head + query, part.parts, i);
-    D::StoreFour(y + query * p.d + i, sum, v_scale);
-  }
+  const Join<D> join(shared + D::kSharedBytes, cluster, index, pages.part.parts, heads.count, p.d);
+  WaitForCluster();  // all of its blocks have begun
+  join.Send(results);
+  ArriveAtCluster();
+  WaitForCluster();
+  Finish(p, join, pages.part.parts, cluster, heads,
+         static_cast<T*>(p.y) + now.row * p.y_stride + int64_t{heads.first} * p.d);
 }
 
 template <class T, class C, int kD, int kTiles>
 void StartDecode(const gpu::Queue& queue, const AttentionParams& p) {
   using D = Decode<T, C, kD, kTiles>;
-  AllowShared<DecodeKernel<T, C, kD, kTiles>>(D::kSharedBytes);
+  AllowShared<DecodeKernel<T, C, kD, kTiles>>(
+      D::kSharedBytes + Join<D>::SharedBytes(gpu::kJoinedParts, D::kQueries, D::kWidth));
   const int64_t blocks = p.hq / p.group * gpu::CeilDiv(p.group, D::kQueries);
-  const dim3 grid(static_cast<unsigned>(p.max_parts), static_cast<unsigned>(blocks),
+  const int cluster = std::min({p.max_parts, queue.cluster_blocks, gpu::kJoinedParts});
+  const int bytes =
+      D::kSharedBytes + Join<D>::SharedBytes(cluster, std::min(p.group, D::kQueries), p.d);
+  const int64_t parts = gpu::CeilDiv(p.max_parts, cluster) * cluster;
+  const dim3 grid(static_cast<unsigned>(parts), static_cast<unsigned>(blocks),
                   static_cast<unsigned>(p.sequences));
-  gpu::Launch(queue, DecodeKernel<T, C, kD, kTiles>, grid, kDecodeThreads, D::kSharedBytes, p);
+  gpu::LaunchClusters(queue, DecodeKernel<T, C, kD, kTiles>, grid, cluster, kDecodeThreads,
+                      static_cast<size_t>(bytes), p, cluster);
 }
 
 template <class T, class C>

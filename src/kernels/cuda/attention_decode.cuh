@@ -1,10 +1,11 @@
 // Decode attention on tensor cores: sequences with one new query.
 //
-// A block computes one part of a sequence (gpu/attention.h) for the query heads of one kv head; the
-// last block of a sequence adds the parts up. Each warp takes a page of 16 keys at a time by
-// itself, every kDecodeWarps-th of the part, with its next page on the way, and the warps meet only
-// at the end. Keys are the rows of the products and queries the columns, of which there are 8 or
-// 16:
+// A block computes one part of a sequence (gpu/attention.h) for the query heads of one kv head; a
+// cluster of blocks adds the parts up. It starts while the kernel before it runs, which may be the
+// one that writes the newest position: the first pages are copied without that position, which
+// follows after the wait. Each warp takes a page of 16 keys at a time by itself, every
+// kDecodeWarps-th of the part, with its next page on the way, and the warps meet only at the end.
+// Keys are the rows of the products and queries the columns, of which there are 8 or 16:
 //   scores[key, query] = k[key, d] q[query, d]^T;  sums[d, query] += v[key, d]^T weights[key,
 //   query]
 // Weights are rounded to the type of the values before the second product, which adds half an ulp
@@ -24,9 +25,35 @@ struct Exp2Fn {
   __device__ static float Of(float x) { return Exp2(x); }
 };
 
+// Four elements of a query's weighted sum, relative to 2^max, and the weight that they have.
+struct Four {
+  float max = -kInfinity;
+  float weight = 0;
+  gpu::Pack<float, 4> sum{};
+};
+// The sum of up to kMost of them, in order.
+template <int kMost, class Load>
+__device__ __forceinline__ Four AddUp(const Load& load, int count = kMost) {
+  Four each[kMost], all;
+#pragma unroll
+  for (int i = 0; i < kMost; ++i) {
+    if (i < count) each[i] = load(i);
+    all.max = fmaxf(all.max, each[i].max);
+  }
+#pragma unroll
+  for (int i = 0; i < kMost; ++i) {
+    const float factor = Exp2(each[i].max - all.max);
+    all.weight = fmaf(factor, each[i].weight, all.weight);
+#pragma unroll
+    for (int e = 0; e < 4; ++e) all.sum.at[e] = fmaf(factor, each[i].sum.at[e], all.sum.at[e]);
+  }
+  return all;
+}
+
 // Activations of T over a cache of C in heads of up to kD; kTiles tiles of 8 query heads.
 template <class T, class C, int kD, int kTiles>
 struct Decode {
+  static constexpr int kWidth = kD;
   static constexpr bool kFp8 = sizeof(C) == 1;
   using V = std::conditional_t<kFp8, F16, T>;  // values as the tensor cores take them, exactly
   static constexpr int kQueries = 8 * kTiles;
@@ -43,46 +70,99 @@ struct Decode {
 
   // The pages of one warp, and the copies under way. Each page is two groups: keys, values.
   struct Pages {
+    static constexpr int kPer = 16 / sizeof(C);  // elements that a copy takes
+    static constexpr int kChunks = kD / kPer;    // of a row
+    static constexpr int kNewestLoads = (2 * kChunks + 31) / 32;
+
     const AttentionParams& p;
     const int32_t* table;
-    const gpu::Part& part;
     int kv_head;
-    int first, count;  // pages first + i * kDecodeWarps of the sequence
-    int ids;           // lane l: of page i, i % 32 = l, of those being copied
     uint32_t shared;
+    gpu::Part part{};
+    int first = 0, count = 0;  // pages first + i * kDecodeWarps of the sequence
+    int ids = -1;              // lane l: of page i, i % 32 = l, of those being copied
 
+    // Starts the copies of the first pages of part `index`, but for position `except`.
+    __device__ void Start(int length, int index, int except) {
+      const int warp = static_cast<int>(threadIdx.x) / 32;
+      part = length > 0 ? gpu::FindPart(p, length - 1, index) : gpu::Part{};
+      first = part.first_page + warp;
+      count = max(0, (part.last_page - first + kDecodeWarps - 1) / kDecodeWarps);
+      ids = IdAt(static_cast<int>(threadIdx.x) % 32);
+#pragma unroll
+      for (int i = 0; i < kDecodeStages; ++i) Copy(i, except);
+    }
     __device__ int IdAt(int i) const {
       const int index = first + i * kDecodeWarps;
       return index < part.last_page ? gpu::PageAt(p, table, index) : -1;
     }
+    __device__ int PositionOf(int i) const { return (first + i * kDecodeWarps) * gpu::kPageRows; }
     __device__ uint32_t Stage(int i) const { return shared + i % kDecodeStages * kStageBytes; }
 
-    __device__ void Copy(int i) {
+    __device__ void Copy(int i, int except = -1) {
       const int lane = threadIdx.x % 32;
       if (i > 0 && i % 32 == 0) ids = IdAt(i + lane);
       const int id = __shfl_sync(0xffffffffu, ids, i % 32);
-      const int position = (first + i * kDecodeWarps) * gpu::kPageRows;
-      if (i < count) CopyRows(gpu::PageOf<C>(p, p.k, id, kv_head), id, position, Stage(i));
+      const int position = PositionOf(i);
+      if (i < count) CopyRows(gpu::PageOf<C>(p, p.k, id, kv_head), id, position, except, Stage(i));
       CommitCopies();
       if (i < count) {
-        CopyRows(gpu::PageOf<C>(p, p.v, id, kv_head), id, position, Stage(i) + kPageBytes);
+        CopyRows(gpu::PageOf<C>(p, p.v, id, kv_head), id, position, except, Stage(i) + kPageBytes);
       }
       CommitCopies();
     }
     // Rows that the query does not attend to are zeros, whatever stands there.
-    __device__ void CopyRows(const C* page, int id, int position, uint32_t to) const {
-      constexpr int kPer = 16 / sizeof(C);
-      constexpr int kChunks = kD / kPer;
+    __device__ void CopyRows(const C* page, int id, int position, int except, uint32_t to) const {
       static_assert(gpu::kPageRows * kChunks % 32 == 0);
 #pragma unroll
       for (int j = 0; j < gpu::kPageRows * kChunks / 32; ++j) {
         const int chunk = static_cast<int>(threadIdx.x) % 32 + j * 32;
         const int row = chunk / kChunks;
         const int at = chunk % kChunks * kPer;
+        if (position + row == except) continue;
         const bool valid =
             id >= 0 && at < p.d && position + row >= part.begin && position + row < part.end;
         CopyAsync16(to + row * kRowBytes + at * static_cast<int>(sizeof(C)),
                     valid ? page + row * p.token_stride + at : page, valid);
+      }
+    }
+
+    // The row of the sequence's last position, keys and values, on its way from the cache to the
+    // page in shared memory that was copied without it, if that is one of this warp's.
+    struct Newest {
+      int page = -1;  // in shared memory; -1: another warp's
+      uint4 chunks[kNewestLoads];
+    };
+    __device__ Newest LoadNewest() const {
+      const int lane = threadIdx.x % 32;
+      const int position = part.end - 1;
+      const int away = position / gpu::kPageRows - first;
+      Newest newest;
+      if (away < 0 || away % kDecodeWarps != 0 || away / kDecodeWarps >= min(count, kDecodeStages))
+        return newest;
+      newest.page = away / kDecodeWarps;
+      const int id = __shfl_sync(0xffffffffu, ids, newest.page);
+      const int row = position % gpu::kPageRows;
+#pragma unroll
+      for (int j = 0; j < kNewestLoads; ++j) {
+        const int chunk = lane + j * 32;
+        const int at = chunk % kChunks * kPer;
+        const void* plane = chunk < kChunks ? p.k : p.v;
+        newest.chunks[j] = {};
+        if (id < 0 || at >= p.d || chunk >= 2 * kChunks) continue;
+        newest.chunks[j] = __ldcg(reinterpret_cast<const uint4*>(
+            gpu::PageOf<C>(p, plane, id, kv_head) + row * p.token_stride + at));
+      }
+      return newest;
+    }
+    __device__ void StoreNewest(const Newest& newest) const {
+      if (newest.page < 0) return;
+      const uint32_t row = Stage(newest.page) + (part.end - 1) % gpu::kPageRows * kRowBytes;
+#pragma unroll
+      for (int j = 0; j < kNewestLoads; ++j) {
+        const int chunk = static_cast<int>(threadIdx.x) % 32 + j * 32;
+        if (chunk >= 2 * kChunks) continue;
+        StoreShared16(row + chunk / kChunks * kPageBytes + chunk % kChunks * 16, newest.chunks[j]);
       }
     }
   };
@@ -104,8 +184,9 @@ struct Decode {
         for (int half = 0; half < 2; ++half) {
           const int head = t * 8 + g;
           const int i = QueryElement(step, half);
-          regs[t][step][half] =
-              head < heads && i < p.d ? *reinterpret_cast<const uint32_t*>(q + head * p.d + i) : 0;
+          regs[t][step][half] = head < heads && i < p.d
+                                    ? __ldcg(reinterpret_cast<const uint32_t*>(q + head * p.d + i))
+                                    : 0;
         }
       }
     }
@@ -272,26 +353,13 @@ struct Decode {
   };
 
   // Elements [i, i + 4) of a query from the warps' results.
-  struct Four {
-    float max = -kInfinity;
-    float weight = 0;
-    gpu::Pack<float, 4> sum{};
-  };
   __device__ static Four AddWarps(const float* results, int query, int i) {
     constexpr int kResult = kResultBytes / kDecodeWarps / static_cast<int>(sizeof(float));
-    Four all;
-    const float* stats = results + kQueries * kSumStride + 2 * query;
-#pragma unroll
-    for (int w = 0; w < kDecodeWarps; ++w) all.max = fmaxf(all.max, stats[w * kResult]);
-#pragma unroll
-    for (int w = 0; w < kDecodeWarps; ++w) {
-      const float factor = Exp2(stats[w * kResult] - all.max);
-      all.weight = fmaf(factor, stats[w * kResult + 1], all.weight);
-      const auto sum = gpu::LoadPack<float, 4>(results + w * kResult + query * kSumStride + i);
-#pragma unroll
-      for (int e = 0; e < 4; ++e) all.sum.at[e] = fmaf(factor, sum.at[e], all.sum.at[e]);
-    }
-    return all;
+    return AddUp<kDecodeWarps>([&](int warp) {
+      const float* result = results + warp * kResult;
+      const float* stats = result + kQueries * kSumStride + 2 * query;
+      return Four{stats[0], stats[1], gpu::LoadPack<float, 4>(result + query * kSumStride + i)};
+    });
   }
 
   // Four elements of y from sums over `weight`.

@@ -29,6 +29,12 @@ __device__ __forceinline__ void WaitForCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
 
+__device__ __forceinline__ void StoreShared16(uint32_t to, const uint4& x) {
+  asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(to), "r"(x.x), "r"(x.y), "r"(x.z),
+               "r"(x.w)
+               : "memory");
+}
+
 // Four 8x8 matrices of 16-bit elements; lane l has the address of row l % 8 of matrix l / 8. Of
 // each it gets elements (g, 2c) and (g, 2c + 1); transposed: (2c, g) and (2c + 1, g).
 __device__ __forceinline__ void LoadMatrices(uint32_t (&r)[4], uint32_t address) {

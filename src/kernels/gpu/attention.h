@@ -14,6 +14,7 @@ namespace rw::gpu {
 
 inline constexpr int kMaxParts = 32;
 inline constexpr int kMinPartPages = 8;
+inline constexpr int kJoinedParts = 8;  // the most that a cluster of blocks adds up
 
 // Pages of each part but the last of a sequence that attends to `pages` of them.
 constexpr int PartPages(int pages) {

@@ -71,6 +71,28 @@ TEST_F(GpuAttentionCompany, DecodingSequencesAreAlone) {
   }
 }
 
+// Parts of a sequence that one cluster adds up are the same through memory, as where there are no
+// clusters.
+TEST_F(GpuAttentionCompany, PartsJoinInAClusterAsThroughMemory) {
+  for (const Options& options : kOptions) {
+    SCOPED_TRACE(Trace(options));
+    const World world(options, {1024, 1, 128, 129, 577, 1000, 0, 300});
+    const std::vector<Part> parts = {{0, 1024, 1}, {1, 1, 1},    {2, 128, 1}, {3, 129, 1},
+                                     {4, 577, 1},  {5, 1000, 1}, {6, 0, 0},   {7, 300, 1}};
+    const AttentionStep step = world.Step(parts);
+    const Tensor q = world.Queries(parts);
+    const Tensor joined(options.dtype, world.QueryDims(parts));
+    world.AttendOnGpu(step, q, joined);
+    const Tensor y(options.dtype, world.QueryDims(parts));
+    GpuCall call = world.Call(step, q, y);
+    call.cluster_blocks = 1;
+    GpuRun run(std::vector<GpuCall>{call});
+    run.Launch();
+    run.Download();
+    EXPECT_TRUE(y.Same(joined));
+  }
+}
+
 TEST_F(GpuAttentionCompany, DecodesAndChunksAreAlone) {
   for (const Options& options : kOptions) {
     SCOPED_TRACE(Trace(options));

@@ -193,6 +193,14 @@ TEST_F(GpuAttention, LongContexts) {
   }
   ExpectFollowsReference({.hq = 2, .hk = 1, .dtype = DType::kF32, .kv = {DType::kF32, false}},
                          {{3000, 1}, {1500, 20}});
+  // Around as many parts as a cluster has blocks, and twice as many.
+  for (const int32_t length : {1007, 1008, 1009, 1024, 1025, 1040, 2047, 2048, 2049}) {
+    for (const int64_t window : {0, 130, 1024}) {
+      ExpectFollowsReference({.hq = 8, .hk = 2, .d = 128, .window = window}, {{length, 1}});
+      ExpectFollowsReference({.kv = {DType::kF8E4M3, true}, .softcap = 30, .window = window},
+                             {{length, 1}, {5, 1}});
+    }
+  }
   // More positions than the largest number of parts of the smallest size.
   ExpectFollowsReference({.hq = 8, .hk = 1}, {{4096, 1}, {4097, 1}, {5200, 1}});
 }
