@@ -85,7 +85,8 @@ __global__ void __launch_bounds__(kMaxNormLanes) KeptNormKernel(Params p) {
   for (int i = 0; i < kKept; ++i) {
     if (has(i)) LoadNumbers(p.w, p.w_dtype, first + i * step, w[i]);
   }
-  WaitForPrevious();
+  LetNextStart();
+  AwaitPrevious();
   Octet<T> x[kKept] = {};
 #pragma unroll
   for (int i = 0; i < kKept; ++i) {
@@ -117,7 +118,8 @@ __global__ void __launch_bounds__(kMaxNormLanes) KeptNormKernel(Params p) {
 // Rows of any length and alignment (kCount 1) or of whole octets (8), which are read twice.
 template <class T, int kCount, bool kAdds>
 __global__ void __launch_bounds__(kMaxNormLanes) NormKernel(Params p) {
-  WaitForPrevious();
+  LetNextStart();
+  AwaitPrevious();
   const Row<T> row = RowOf<T>(p);
   const int lanes = 1 << p.lane_bits;
   const int first = (static_cast<int>(threadIdx.x) & (lanes - 1)) * kOctet;
