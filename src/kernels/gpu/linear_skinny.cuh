@@ -39,6 +39,10 @@ inline constexpr int kSlotBytes = kRows * kLine;
 // kernel before still runs: nine take 144 KB (on an H200, 8B decoding: 5 slots 4.24 ms, 7 slots
 // 4.15, 9 slots 4.10), and fewer where they leave no room for x.
 inline constexpr std::array kSlotChoices = {9, 6, 3};
+// Of those asked for before the kernel waits, so many are on the way at a time, which is enough to
+// keep memory busy: with all of them, what the kernel before still reads (parts of attention that
+// join, the row of a norm) and then x would wait behind them for 4 us.
+inline constexpr int kEarlySlots = 4;
 constexpr int RingBytes(int slots) { return kWarps * slots * kSlotBytes; }
 inline constexpr int kXGap = 32;      // elements between rows of x: half a line, against conflicts
 inline constexpr int kSumPitch = 20;  // floats between tokens of a tile's sums, against conflicts
@@ -207,10 +211,9 @@ __device__ __forceinline__ uint4 LoadX(const Params& p, int row, int k) {
   return Gather(from, k, p.k);
 }
 
-// x of the steps [begin, end) to shared memory.
-template <class T, bool kPacks>
-__device__ __forceinline__ void StageX(const Params& p, int begin, int end, T* xs) {
-  constexpr int kBatch = 8;                             // loads under way
+// x of the steps [begin, end) to shared memory, kBatch loads of a thread under way.
+template <class T, bool kPacks, int kBatch>
+__device__ __forceinline__ void StageXBy(const Params& p, int begin, int end, T* xs) {
   const int pieces = (end - begin) * (kStepDepth / 8);  // of a row
   int row = 0;
   int piece = threadIdx.x;
@@ -229,6 +232,12 @@ __device__ __forceinline__ void StageX(const Params& p, int begin, int end, T* x
       if (at[i] >= 0) *reinterpret_cast<uint4*>(xs + at[i]) = values[i];
     }
   }
+}
+
+template <class T, bool kPacks>
+__device__ __forceinline__ void StageX(const Params& p, int begin, int end, T* xs) {
+  if (p.n > 2) return StageXBy<T, kPacks, 16>(p, begin, end, xs);
+  StageXBy<T, kPacks, 8>(p, begin, end, xs);
 }
 
 // What a norm keeps in shared memory: of each row the sums of 32 lanes each, then its factor.
@@ -412,7 +421,10 @@ __global__ void __launch_bounds__(kThreads)
   WeightStream<T, kPacks, Output> weights(p, out, warp, lane);
   std::byte* norm_w = reinterpret_cast<std::byte*>(partial + SumFloats(p.n));
   if constexpr (kPacks && kNorms) StageNorm(p, norm_w);  // part of the first group of copies
-  for (int i = 0; i + 1 < kSlots; ++i) weights.Load(p, out, ring + i * kSlotBytes);
+  for (int i = 0; i + 1 < kSlots; ++i) {
+    if (i >= kEarlySlots) cuda::WaitForCopies<kEarlySlots - 1>();
+    weights.Load(p, out, ring + i * kSlotBytes);
+  }
   WaitForPrevious();
 
   const T* x[kCount];  // tokens that are not there are the last one's, and their sums are dropped
