@@ -31,9 +31,9 @@ const Options kOptions[] = {
 // in the only and in the last part.
 const std::vector<int32_t> kLengths = {1, 16, 17, 64, 100, 129, 577, 1025, 2500};
 
-std::vector<Part> OneQueryEach() {
+std::vector<Part> OneQueryEach(const std::vector<int32_t>& lengths) {
   std::vector<Part> parts;
-  for (const int32_t length : kLengths) {
+  for (const int32_t length : lengths) {
     parts.push_back({static_cast<int32_t>(parts.size()), length, 1});
   }
   return parts;
@@ -43,7 +43,7 @@ std::vector<Part> OneQueryEach() {
 // long rows.
 struct Projected {
   explicit Projected(const Options& options)
-      : world(options, kLengths), step(world.Step(OneQueryEach())) {
+      : world(options, kLengths), step(world.Step(OneQueryEach(kLengths))) {
     for (size_t s = 0; s < kLengths.size(); ++s) {
       const int32_t position = kLengths[s] - 1;
       const auto row = static_cast<int64_t>(s);
@@ -100,7 +100,7 @@ TEST_F(GpuAttentionEarly, NewestPositionsAndQueriesOfTheKernelBefore) {
   }
 }
 
-// Samples `values`, so that a kernel writes them.
+// Samples `values` from so many logits that attention has begun long before they are written.
 struct Written {
   Written(const std::vector<int32_t>& values, const std::vector<int32_t>& stale)
       : operands(std::vector<SampleRule>(values.size())),
@@ -116,7 +116,7 @@ struct Written {
     return {"sample", gpu::kProvider, {logits, operands.how, operands.pick}, {operands.y}};
   }
 
-  static constexpr int64_t kVocab = 3000;
+  static constexpr int64_t kVocab = 1 << 18;
   testing::SampleOperands operands;
   Tensor logits;
 };
@@ -124,10 +124,10 @@ struct Written {
 constexpr size_t kLen = 2, kTable = 3;  // operands of attention
 
 // Runs a kernel that writes `values` over `stale`, then attention with them as `operand`.
-void ExpectSeesWritten(const Options& options, size_t operand, const std::vector<int32_t>& values,
-                       const std::vector<int32_t>& stale) {
-  const World world(options, kLengths);
-  const std::vector<Part> parts = OneQueryEach();
+void ExpectSeesWritten(const Options& options, const std::vector<int32_t>& lengths, size_t operand,
+                       const std::vector<int32_t>& values, const std::vector<int32_t>& stale) {
+  const World world(options, lengths);
+  const std::vector<Part> parts = OneQueryEach(lengths);
   const AttentionStep step = world.Step(parts);
   const Tensor q = world.Queries(parts), expected(options.dtype, world.QueryDims(parts));
   world.AttendOnGpu(step, q, expected);
@@ -137,7 +137,8 @@ void ExpectSeesWritten(const Options& options, size_t operand, const std::vector
   call.in[operand].data = written.operands.y.view().data;
   call.in[operand].row_stride = call.in[operand].width();
   GpuRun run({written.Call(), call});
-  run.Launch();
+  const CapturedGraph graph(run);  // launched by the host, attention would come too late
+  graph.Replay();
   run.Download();
   EXPECT_TRUE(y.Same(expected));
 }
@@ -149,7 +150,7 @@ TEST_F(GpuAttentionEarly, LengthsOfTheKernelBefore) {
       SCOPED_TRACE(fmt::format("{} d {} {}", Name(options.kv.dtype), options.d, change));
       std::vector<int32_t> stale = kLengths;
       for (int32_t& length : stale) length += change;
-      ExpectSeesWritten(options, kLen, kLengths, stale);
+      ExpectSeesWritten(options, kLengths, kLen, kLengths, stale);
     }
   }
 }
@@ -157,16 +158,17 @@ TEST_F(GpuAttentionEarly, LengthsOfTheKernelBefore) {
 TEST_F(GpuAttentionEarly, PagesOfTheKernelBefore) {
   for (const Options& options : kOptions) {
     SCOPED_TRACE(fmt::format("{} d {}", Name(options.kv.dtype), options.d));
-    const AttentionStep step = World(options, kLengths).Step(OneQueryEach());
+    const std::vector<int32_t> lengths = {1, 17, 40, 100};
+    const AttentionStep step = World(options, lengths).Step(OneQueryEach(lengths));
     const TensorView& table = step.table.view();
     std::vector<int32_t> pages, stale;
     for (int64_t s = 0; s < table.rows(); ++s) {
       for (int64_t i = 0; i < table.width(); ++i) {
         pages.push_back(std::max(table.row<int32_t>(s)[i], 0));
-        stale.push_back(i % 3 == 0 ? pages.back() : i % 3 == 1 ? 0 : -1);
+        stale.push_back(i % 3 == 0 ? 0 : i % 3 == 1 ? -1 : pages.back());
       }
     }
-    ExpectSeesWritten(options, kTable, pages, stale);
+    ExpectSeesWritten(options, lengths, kTable, pages, stale);
   }
 }
 
