@@ -176,7 +176,8 @@ Work BindProgram(const native::Program& program, std::vector<TensorView> in,
   return [=](const gpu::Queue& queue) {
     static ThreadPool pool(1);
     static const Attrs none;
-    NativeRow(Device::kCuda)->run({in, out, kv ? &*kv : nullptr, none, pool, &queue, kept.get()});
+    NativeRow(Device::kCuda, {})
+        ->run({in, out, kv ? &*kv : nullptr, none, pool, &queue, kept.get()});
   };
 }
 

@@ -124,7 +124,7 @@ Status Measurer::MakeFlush() {
     point.shape.width += 1024;
   }
   RW_ASSIGN(const Graph graph, ops::CallGraph(*point.op, point.shape));
-  RW_ASSIGN(Executable executable, LowerVariant({"", graph, {}}, point.shape, device_->kind()));
+  RW_ASSIGN(Executable executable, LowerVariant({"", graph}, point.shape, device_->kind()));
   const int64_t arena_bytes = executable.arena_bytes;
   auto flush = std::make_shared<Flush>();
   RW_ASSIGN(flush->memory, device_->Reserve(Operands::Bytes(graph, point, arena_bytes),
