@@ -57,6 +57,12 @@ class PartText {
     text_ += '\n';
   }
 
+  // A norm stands between two products and lets the second start at once (kernels/gpu/launch.cuh).
+  void WriteWait() {
+    const bool norm = map_.sums != Sums::kNone && part_.heads == 1;
+    Line("{}();", norm ? "LetNextStartAndWait" : "WaitForPrevious");
+  }
+
   // All values that stay in registers between a sum and its use.
   void WriteHeld() {
     const Wanted all(part_.code.size(), true);
@@ -66,7 +72,7 @@ class PartText {
     const std::vector<int> guessed = GuessedPickers();
     for (const int picker : guessed) Line("const int g{0} = Peek(p.port[{0}], u.row);", picker);
     WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kGuessed; });
-    Line("WaitForPrevious();");
+    WriteWait();
     WritePickers();
     WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kLate; });
     for (const int picker : guessed) WriteAmends(picker);
@@ -83,7 +89,7 @@ class PartText {
   // A pass over the row for each sum, and one for the results. Nothing is stored before the last,
   // so that a result may lie where an operand does.
   void WriteLooped() {
-    Line("WaitForPrevious();");
+    WriteWait();
     WritePickers();
     for (size_t i = 0; i < part_.code.size(); ++i) {
       if (!At(i).scalar) continue;

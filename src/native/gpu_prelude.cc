@@ -284,6 +284,13 @@ DEVICE void WaitForPrevious() {
   asm volatile("griddepcontrol.launch_dependents;");
 #endif
 }
+// The same, but the next is let start at once.
+DEVICE void LetNextStartAndWait() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
 
 // The sum of squares of a row in the order of kernels/gpu/norm.cuh.
 template <class X>

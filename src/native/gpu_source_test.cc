@@ -52,7 +52,7 @@ TEST(GpuSource, AddRmsNorm) {
   ExpectInOrder(PartOf(program, 0),
                 {"Unit<1, kHeads, 256>",
                  // Weights come before the wait, all others after it.
-                 "Load<kWhole, 1>(Weights<float>(p.port[2]) + 0", "WaitForPrevious();",
+                 "Load<kWhole, 1>(Weights<float>(p.port[2]) + 0", "LetNextStartAndWait();",
                  "Row<BF16>(p.port[", "Row<BF16>(p.port[", "[0] += Squares(", "[0] += Squares(",
                  "Fold<256>(", "NormFactor(", "0x1p+12f", "Narrow<BF16>(",
                  "Store<kWhole, 1>(Row<BF16>(p.port[3]", "Store<kWhole, 1>(Row<BF16>(p.port[4]"});
