@@ -121,8 +121,12 @@ std::string FusionsPage() {
 std::string CustomOpsPage() {
   std::string text = std::string(kGenerated) + "# Custom ops\n\n";
   text +=
-      "A custom op runs as a hand-written kernel, else as native code: on a CPU today the scalar\n"
-      "statement of the op. `-cc.custom_ops=none`, `-cc.custom_ops+=-rms_norm` and so on choose;\n"
+      "A custom op runs as a hand-written kernel, else as native code, which is generated from "
+      "what\n"
+      "the op does to a row and joined with its neighbours (`ropewalk graph MODEL --pieces` shows "
+      "the\n"
+      "kernels that come of it). Both give the same bits. `-cc.custom_ops=none`, "
+      "`-cc.custom_ops+=-rms_norm` and so on choose;\n"
       "names are vLLM's or ours, and a misspelt one is an error. A fusion that is on brings the "
       "op\n"
       "it makes; an op never switches a fusion on.\n\n"

@@ -63,52 +63,61 @@ bool HasNativeCode(const Draft& draft, std::string_view op) {
 }
 
 // A fusion that is on brings the op that it makes.
-OpDecision Made(const Draft& draft, Knob cause, std::string_view op) {
+OpDecision Made(const Draft& draft, Knob cause, std::string_view op, const Bounds& tokens) {
   return {.op = std::string(op),
-          .tokens = {1, draft.facts.max_num_batched_tokens},
+          .tokens = tokens,
           .source = draft[cause].source,
           .reason = Reason::kConsequence,
           .detail = std::string(Def(cause).name),
           .cause = cause};
 }
 
-// Adds the decisions on one op, those of neighbouring numbers of tokens as one where they agree.
+// Adds a decision, to the one before it where that is the same for other numbers of tokens.
+void AddOp(Draft& draft, OpDecision decision) {
+  OpDecision* before = draft.ops.empty() ? nullptr : &draft.ops.back();
+  const bool same = before != nullptr && before->op == decision.op &&
+                    before->custom == decision.custom && before->source == decision.source;
+  if (!same) return draft.ops.push_back(std::move(decision));
+  before->tokens.most = decision.tokens.most;
+  before->rows.insert(before->rows.end(), decision.rows.begin(), decision.rows.end());
+}
+
 Status DecideOp(Draft& draft, const CustomOpList& list, std::string_view op) {
-  if (const auto cause = MakerOf(draft, op)) {
-    draft.ops.push_back(Made(draft, *cause, op));
-    return {};
-  }
+  const Bounds all = {1, draft.facts.max_num_batched_tokens};
+  const auto cause = MakerOf(draft, op);
   std::vector<Ban> bans;
   if (!HasNativeCode(draft, op)) {
     bans.push_back({false, Reason::kNoNativeCode,
                     fmt::format("{} on {}", op, ToString(draft.facts.platform))});
   }
-  const int64_t most = draft.facts.max_num_batched_tokens;
-  std::vector<Answer> answers = {{{1, most}, nullptr}};
-  if (draft.options.level > 0) answers = AnswersTo(QuestionOf(op), draft.facts, most);
+  // What a fusion makes is hand-written, unless native code was measured to be faster and the user
+  // asked for neither.
+  const bool asked = cause && (draft[*cause].source == Source::kUser || AskedCode(list, op));
+  if (cause && (asked || !bans.empty())) {
+    AddOp(draft, Made(draft, *cause, op, all));
+    return {};
+  }
+  std::vector<Answer> answers = {{all, nullptr}};
+  if (draft.options.level > 0) answers = AnswersTo(QuestionOf(op), draft.facts, all.most);
   for (const Answer& answer : answers) {
+    if (cause && answer.row == nullptr) {
+      AddOp(draft, Made(draft, *cause, op, answer.tokens));
+      continue;
+    }
     auto chosen = Choose(kKnob, Candidates(draft, list, op, answer.row), bans);
     if (!chosen) {
       return tl::unexpected(
           Refuse(kKnob, *draft.options.Find(kKnob), bans[0].reason, bans[0].detail));
     }
     for (AppliedRow& row : chosen->rows) row.tokens = answer.tokens;
-    const bool custom = std::get<bool>(chosen->value);
-    if (answer.tokens.least > 1 && draft.ops.back().custom == custom &&
-        draft.ops.back().source == chosen->source) {
-      OpDecision& before = draft.ops.back();
-      before.tokens.most = answer.tokens.most;
-      before.rows.insert(before.rows.end(), chosen->rows.begin(), chosen->rows.end());
-      continue;
-    }
-    draft.ops.push_back({.op = std::string(op),
-                         .tokens = answer.tokens,
-                         .custom = custom,
-                         .source = chosen->source,
-                         .reason = chosen->reason,
-                         .detail = std::move(chosen->detail),
-                         .rows = std::move(chosen->rows),
-                         .others = std::move(chosen->others)});
+    AddOp(draft, {.op = std::string(op),
+                  .tokens = answer.tokens,
+                  .custom = std::get<bool>(chosen->value),
+                  .source = chosen->source,
+                  .reason = chosen->reason,
+                  .detail = std::move(chosen->detail),
+                  .rows = std::move(chosen->rows),
+                  .others = std::move(chosen->others)});
   }
   return {};
 }

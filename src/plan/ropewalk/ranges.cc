@@ -214,8 +214,9 @@ Status DecideRest(Draft& draft) {
   Names providers;
   for (const KernelRow& row : KernelTable()) {
     if (row.op != "rms_norm" || row.device != draft.facts.platform.device) continue;
-    if (row.provider == "reference" || !native) providers.emplace_back(row.provider);
+    if (!native) providers.emplace_back(row.provider);
   }
+  if (native) providers = {"native"};
   set(Knob::kRmsNormProviders, std::move(providers),
       native ? Reason::kUserAsked : Reason::kFallback,
       native ? "custom_ops" : "kernels of this build, the fastest first");

@@ -50,7 +50,10 @@ Facts FactsOf(const Matrix& matrix, const Call& call, const Evidence& evidence) 
   }
   const bool native = std::ranges::any_of(
       call.tokens, [](const auto& entry) { return entry.second.contains(kNative); });
-  if (native) facts.native_ops = graph.ops;
+  if (native) {
+    facts.native_ops = graph.ops;
+    facts.native_ops.push_back(call.op);
+  }
   facts.graph = std::move(graph);
   return facts;
 }
@@ -59,9 +62,13 @@ Facts FactsOf(const Matrix& matrix, const Call& call, const Evidence& evidence) 
 std::string_view PickOf(const TokenRange& range, const Call& call) {
   const FusionDef* fusion = FusionThatMakes(call.op);
   if (fusion != nullptr && std::ranges::find(range.fusions, fusion->knob) != range.fusions.end()) {
-    return kFused;
+    return std::ranges::count(range.native, call.op) > 0 ? kNative : kFused;
   }
-  return range.native.empty() ? kCustom : kNative;
+  const std::vector<std::string_view> parts =
+      fusion != nullptr ? CustomPartsOf(call.op) : std::vector<std::string_view>{call.op};
+  const bool native = std::ranges::any_of(
+      parts, [&](std::string_view part) { return std::ranges::count(range.native, part) > 0; });
+  return native ? kNative : kCustom;
 }
 
 const Cell* FastestOf(const Variants& variants) {

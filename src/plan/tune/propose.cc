@@ -147,20 +147,17 @@ EvidenceRow RowOf(const Matrix& matrix, const Call& call, const std::string& que
   return row;
 }
 
-std::vector<Sides> QuestionsOf(const Call& call, const std::set<std::string>& measured_ops) {
-  std::vector<Sides> questions;
+// Whether to fuse, and which code then does what the fused op does.
+std::vector<Sides> QuestionsOf(const Call& call) {
   const FusionDef* fusion = FusionThatMakes(call.op);
+  const bool has_code = FindCustomOp(call.op) != nullptr;
   if (fusion == nullptr) {
-    if (FindCustomOp(call.op) == nullptr) return {};
+    if (!has_code) return {};
     return {{QuestionOf(call.op), {kCustom}, {kNative}}};
   }
-  questions.push_back({QuestionOf(fusion->knob), {kFused}, {}});
-  // Cells of the part alone say more of it.
-  for (const std::string_view part : CustomPartsOf(call.op)) {
-    if (measured_ops.contains(std::string(part))) continue;
-    questions.push_back({QuestionOf(part), {kCustom}, {kNative}});
-  }
-  return questions;
+  if (!has_code) return {{QuestionOf(fusion->knob), {kFused}, {}}};
+  return {{QuestionOf(fusion->knob), {kFused, kNative}, {}},
+          {QuestionOf(call.op), {kFused}, {kNative}}};
 }
 
 void Widen(std::optional<Bounds>& bounds, const std::optional<Bounds>& other) {
@@ -286,10 +283,8 @@ std::vector<std::string_view> CustomPartsOf(std::string_view op) {
 Proposals Propose(const std::vector<Matrix>& matrices, const std::vector<EndToEnd>& runs) {
   Found found;
   for (const Matrix& matrix : matrices) {
-    std::set<std::string> ops;
-    for (const Cell& cell : matrix.cells) ops.insert(cell.op);
     for (const Call& call : CallsOf(matrix)) {
-      for (const Sides& sides : QuestionsOf(call, ops)) {
+      for (const Sides& sides : QuestionsOf(call)) {
         Answer(matrix, call, sides, runs, found);
       }
     }
