@@ -100,6 +100,39 @@ def attention(results):
                   "torch, flash", "cuDNN, pages of 16"], rows)
 
 
+def by_hand(results):
+    rows = []
+    for native, hand in zip(results["rounds"][0], results["rounds_hand_written"][0]):
+        pair = [r["decode_step_ms"]["median"] for r in (native, hand)]
+        prompt = [r["prompt_tokens_per_s"]["median"] for r in (native, hand)]
+        rows.append([shape_of(native["model"]), native["batch_size"], *(f"{x:.3f}" for x in pair),
+                     *(f"{x:.0f}" for x in prompt)])
+    return table(["shape", "batch", "generated code, ms a step", "by hand", "prompt, tokens/s",
+                  "by hand"], rows)
+
+
+def native(results):
+    times = {}
+    for cell in results["cells"]:
+        if "absent" not in cell:
+            shape = (cell["op"], cell.get("width"), cell.get("d"), cell.get("hq"), cell.get("hk"))
+            times.setdefault(shape, {}).setdefault(cell["tokens"], {})[cell["variant"]] = cell
+    shown = [("rms_norm", 4096, None, None, None), ("add_rms_norm", 4096, None, None, None),
+             ("silu_mul", 14336, None, None, None), ("rope_kv_write", None, 128, 32, 8),
+             ("rope_kv_write", None, 64, 32, 8), ("qk_norm_rope_kv_write", None, 128, 32, 8)]
+    rows = []
+    for shape in shown:
+        for tokens, variants in times[shape].items():
+            if tokens not in (1, 64, 1024, 16384):
+                continue
+            size = shape[1] or f"{shape[3]}/{shape[4]} heads of {shape[2]}"
+            us = lambda v: f"{variants[v]['median_us']:.2f}" if v in variants else ""
+            rows.append([shape[0], size, tokens, us("fused"), us("custom"), us("native"),
+                         f"{variants['native']['roof_share'] * 100:.0f} %"])
+    return table(["op", "width", "tokens", "one kernel by hand, us", "its parts by hand",
+                  "generated", "of the copy roof"], rows)
+
+
 def page():
     measured = load("kernels.json")
     roofs = measured["roofs"]
@@ -126,6 +159,16 @@ bf16 product {roofs['matrix_bf16_tflop_per_s']:.0f} TFLOP/s (cuBLASLt, 8192 cube
 
 "before" is the commit before these fusions. The sum and the norm inside a product lose at batch 8,
 so they are off where nothing asks for them.
+
+## Generated code
+
+In whole models, first round of each:
+
+{by_hand(results)}
+
+Op by op, operands not in the L2 cache (`matrix.json`, from which `rules.json` is made):
+
+{native(load('matrix.json'))}
 
 ## A prompt of 2048 tokens, 8B
 
