@@ -133,6 +133,16 @@ def native(results):
                   "generated", "of the copy roof"], rows)
 
 
+def beside_torch(results):
+    times = {}
+    for case in results["cases"]:
+        times.setdefault(case["n"], {})[case["variant"]] = case["cold"]
+    cell = lambda t: f"{t['median_us']:.2f} ({t['min_us']:.2f} to {t['max_us']:.2f})"
+    return table(["tokens", "by hand, us", "generated", "torch.compile"],
+                 [[n] + [cell(v[c]) for c in ("fused", "native", "torch.compile")]
+                  for n, v in sorted(times.items()) if "torch.compile" in v])
+
+
 def page():
     measured = load("kernels.json")
     roofs = measured["roofs"]
@@ -169,6 +179,11 @@ In whole models, first round of each:
 Op by op, operands not in the L2 cache (`matrix.json`, from which `rules.json` is made):
 
 {native(load('matrix.json'))}
+
+RoPE and KV write, 32/8 heads of 128, beside what torch.compile makes of the same function, in one
+call on one card (`native.json`):
+
+{beside_torch(load('native.json'))}
 
 ## A prompt of 2048 tokens, 8B
 
