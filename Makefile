@@ -25,9 +25,10 @@ sanitize: deps-build deps-test
 # as in CMAKE_CUDA_ARCHITECTURES. Tests that need a GPU skip where there is none;
 # tools/gpu_check.sh build/cuda runs everything on one.
 ARCH ?= 80-real;90a-real;100-real;100-virtual
+CUDA_TARGETS ?= ropewalk kernels_test bench_test gpu_bench
 cuda: deps-build deps-test
 	cmake --preset cuda -DCMAKE_CUDA_ARCHITECTURES="$(ARCH)"
-	cmake --build build/cuda --target ropewalk kernels_test bench_test gpu_bench
+	cmake --build build/cuda --target $(CUDA_TARGETS)
 	build/cuda/kernels_test --gtest_filter='Gpu*:*Nvrtc*' --gtest_brief=1
 
 # What needs no compiler: layers, formatting.

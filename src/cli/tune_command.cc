@@ -209,7 +209,7 @@ CommandBody AddTuneCommand(CLI::App& app) {
       app.add_subcommand("tune", "Propose defaults from measurements, or check those there are");
   command->footer(
       "Examples:\n"
-      "  ropewalk bench kernels --output matrix.json\n"
+      "  ropewalk bench kernels --json matrix.json\n"
       "  ropewalk tune matrix.json --write\n"
       "  ropewalk tune matrix.json --check");
   command
