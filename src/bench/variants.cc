@@ -56,7 +56,7 @@ Result<Executable> LowerVariant(const Variant& variant, const ops::CallShape& sh
 std::vector<std::string> KernelsOf(const std::vector<Step>& steps) {
   std::vector<std::string> kernels;
   for (const Step& step : steps) {
-    kernels.push_back(fmt::format("{}@{}", step.kernel->op, step.kernel->provider));
+    kernels.push_back(KernelKey(*step.kernel));
   }
   return kernels;
 }

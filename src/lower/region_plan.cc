@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "native/gpu_params.h"
+
 namespace rw {
 namespace {
 
-// More would not fit a kernel's parameters.
-constexpr size_t kMaxParts = 8;
 constexpr int kNone = -1;
 constexpr int kImpossible = -2;
 
@@ -106,7 +106,7 @@ bool RegionPlan::AddMeaning(int index, int meaning_index) {
   if (part == kImpossible) return false;
   if (part == kNone) part = PartBeside(node, meaning, wanted);
   if (part == kNone) {
-    if (parts_.size() == kMaxParts) return false;
+    if (parts_.size() == native::kMaxGpuParts) return false;
     part = static_cast<int>(parts_.size());
     parts_.push_back(std::move(wanted));
   } else {

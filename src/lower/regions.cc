@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "base/check.h"
 #include "lower/region_plan.h"
 
 namespace rw {
