@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/packed.h"
 
 namespace rw {
 namespace {
@@ -12,11 +13,17 @@ namespace {
 struct Row {
   DType dtype;
   std::string_view name;
-  size_t size;
+  size_t size;  // bytes per element; 0: packed
 };
 constexpr std::array kRows = {
-    Row{DType::kF32, "f32", 4}, Row{DType::kF16, "f16", 2},       Row{DType::kBF16, "bf16", 2},
-    Row{DType::kI32, "i32", 4}, Row{DType::kF8E4M3, "f8e4m3", 1},
+    Row{DType::kF32, "f32", 4},         Row{DType::kF16, "f16", 2},
+    Row{DType::kBF16, "bf16", 2},       Row{DType::kI32, "i32", 4},
+    Row{DType::kF8E4M3, "f8e4m3", 1},   Row{DType::kI8G32, "i8g32", 0},
+    Row{DType::kI8G128, "i8g128", 0},   Row{DType::kI8G32Z, "i8g32z", 0},
+    Row{DType::kI8G128Z, "i8g128z", 0}, Row{DType::kI4G32, "i4g32", 0},
+    Row{DType::kI4G128, "i4g128", 0},   Row{DType::kI4G32Z, "i4g32z", 0},
+    Row{DType::kI4G128Z, "i4g128z", 0}, Row{DType::kQ4K, "q4k", 0},
+    Row{DType::kQ6K, "q6k", 0},
 };
 
 const Row& RowOf(DType dtype) {
@@ -27,7 +34,17 @@ const Row& RowOf(DType dtype) {
 
 }  // namespace
 
-size_t SizeOf(DType dtype) { return RowOf(dtype).size; }
+bool IsPacked(DType dtype) { return RowOf(dtype).size == 0; }
+
+size_t SizeOf(DType dtype) {
+  RW_CHECK(!IsPacked(dtype), "{} has no bytes per element", Name(dtype));
+  return RowOf(dtype).size;
+}
+
+int64_t BytesOf(DType dtype, int64_t rows, int64_t width) {
+  if (IsPacked(dtype)) return LayoutOf(dtype).Bytes(rows, width);
+  return rows * width * static_cast<int64_t>(SizeOf(dtype));
+}
 std::string_view Name(DType dtype) { return RowOf(dtype).name; }
 
 std::optional<DType> ParseDType(std::string_view name) {

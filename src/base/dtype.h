@@ -9,10 +9,30 @@
 
 namespace rw {
 
-enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kF8E4M3 };
+// The second line are packed types: weights of few bits, several in a byte (base/packed.h).
+enum class DType : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kI32,
+  kF8E4M3,
+  kI8G32,
+  kI8G128,
+  kI8G32Z,
+  kI8G128Z,
+  kI4G32,
+  kI4G128,
+  kI4G32Z,
+  kI4G128Z,
+  kQ4K,
+  kQ6K
+};
 
-size_t SizeOf(DType dtype);  // bytes per element
-// "f32", "f16", "bf16", "i32", "f8e4m3": the spelling of the IR
+bool IsPacked(DType dtype);
+size_t SizeOf(DType dtype);  // bytes per element; not of packed types
+// Bytes of a dense matrix: of a packed one, all of it, padding included.
+int64_t BytesOf(DType dtype, int64_t rows, int64_t width);
+// "f32", "f16", "bf16", "i32", "f8e4m3", "i4g32", ...: the spelling of the IR
 std::string_view Name(DType dtype);
 std::optional<DType> ParseDType(std::string_view name);  // the inverse of Name
 

@@ -32,6 +32,8 @@ std::vector<float> Floats(const TensorView& view) {
         case DType::kF8E4M3:
           out.push_back(ToFloat(view.row<F8E4M3>(row)[i]));
           break;
+        default:
+          RW_CHECK(false, "a result of type {}", Name(view.dtype));
       }
     }
   }

@@ -110,7 +110,7 @@ class OnDevice final : public Weights {
     TensorView view = TensorView::Contiguous(nullptr, dtype, dims);
     auto it = memory_.find(name);
     if (it == memory_.end()) {
-      const int64_t bytes = view.size() * static_cast<int64_t>(SizeOf(dtype));
+      const int64_t bytes = BytesOf(dtype, view.rows(), view.width());
       RW_ASSIGN(DeviceMemory memory, device_->Reserve(bytes, "the weights"));
       view.data = memory.data;
       RW_TRY(weights_->CopyTo(*device_, name, view, pool_));
@@ -141,7 +141,7 @@ Status Weights::CopyTo(ComputeDevice& device, const std::string& name, const Ten
                        ThreadPool& pool) const {
   RW_ASSIGN(const TensorView from, Get(name, {to.dims.data(), static_cast<size_t>(to.rank)}));
   RW_CHECK(from.dtype == to.dtype && from.contiguous() && to.contiguous());
-  device.Upload(to.data, from.data, to.size() * static_cast<int64_t>(SizeOf(to.dtype)), pool);
+  device.Upload(to.data, from.data, BytesOf(to.dtype, to.rows(), to.width()), pool);
   return {};
 }
 

@@ -71,12 +71,25 @@ void CheckTurnable(const KernelCall& call, RopeArgs& args) {
   args.layout = ReadRopeLayout(call);
 }
 
-// Whether `types` has this form, `T` standing for one float type, 'F' for any, 'I' for i32.
+// Whether a type may stand for a letter: 'T' for the float type t, 'F' for any float, 'P' for any
+// packed type, 'I' for i32.
+bool Matches(DType type, char letter, DType t) {
+  switch (letter) {
+    case 'I':
+      return type == DType::kI32;
+    case 'P':
+      return IsPacked(type);
+    case 'F':
+      return IsFloat(type);
+    default:
+      return IsFloat(type) && type == t;
+  }
+}
+
 bool Matches(std::span<const DType> types, std::string_view form, DType t) {
   if (types.size() != form.size()) return false;
   for (size_t i = 0; i < types.size(); ++i) {
-    if (form[i] == 'I' ? types[i] != DType::kI32 : !IsFloat(types[i])) return false;
-    if (form[i] == 'T' && types[i] != t) return false;
+    if (!Matches(types[i], form[i], t)) return false;
   }
   return true;
 }
@@ -306,6 +319,9 @@ void AttentionArgs::CheckSequences() const {
 bool AcceptsUnary(const KernelTypes& types, const Attrs&) { return Matches(types, "T", "T"); }
 bool AcceptsBinary(const KernelTypes& types, const Attrs&) { return Matches(types, "TT", "T"); }
 bool AcceptsEmbed(const KernelTypes& types, const Attrs&) { return Matches(types, "IF", "T"); }
+bool AcceptsPackedEmbed(const KernelTypes& types, const Attrs&) {
+  return Matches(types, "IP", "T");
+}
 bool AcceptsGatherRows(const KernelTypes& types, const Attrs&) { return Matches(types, "TI", "T"); }
 bool AcceptsSample(const KernelTypes& types, const Attrs&) {
   return Matches(types, "TFI", "I") && types.in[1] == DType::kF32;
@@ -315,15 +331,30 @@ bool AcceptsKvWrite(const KernelTypes& types, const Attrs&) {
 }
 bool AcceptsNorm(const KernelTypes& types, const Attrs&) { return Matches(types, "TF", "T"); }
 bool AcceptsAddNorm(const KernelTypes& types, const Attrs&) { return Matches(types, "TTF", "TT"); }
-bool AcceptsLinear(const KernelTypes& types, const Attrs&) {
-  if (!Matches(types, "TF", "F") && !Matches(types, "TFF", "F")) return false;
+namespace {
+bool IsProduct(const KernelTypes& types, std::string_view in, std::string_view biased) {
+  if (!Matches(types, in, "F") && !Matches(types, biased, "F")) return false;
   return types.out[0] == types.in[0] || types.out[0] == DType::kF32;
 }
+bool AreProducts(const KernelTypes& types, std::string_view in, std::string_view out) {
+  return types.in.size() > out.size() && Matches(types, FirstOf(in, types), out);
+}
+}  // namespace
+bool AcceptsLinear(const KernelTypes& types, const Attrs&) { return IsProduct(types, "TF", "TFF"); }
 bool AcceptsLinear2(const KernelTypes& types, const Attrs&) {
-  return types.in.size() >= 3 && Matches(types, FirstOf("TFFFF", types), "TT");
+  return AreProducts(types, "TFFFF", "TT");
 }
 bool AcceptsLinear3(const KernelTypes& types, const Attrs&) {
-  return types.in.size() >= 4 && Matches(types, FirstOf("TFFFFFF", types), "TTT");
+  return AreProducts(types, "TFFFFFF", "TTT");
+}
+bool AcceptsPackedLinear(const KernelTypes& types, const Attrs&) {
+  return IsProduct(types, "TP", "TPF");
+}
+bool AcceptsPackedLinear2(const KernelTypes& types, const Attrs&) {
+  return AreProducts(types, "TPPFF", "TT");
+}
+bool AcceptsPackedLinear3(const KernelTypes& types, const Attrs&) {
+  return AreProducts(types, "TPPPFFF", "TTT");
 }
 bool AcceptsFusedLinear(const KernelTypes& types, const LinearForm& form) {
   const auto count = static_cast<size_t>(form.products);

@@ -125,6 +125,7 @@ AttentionArgs ReadAttention(const KernelCall& call);
 bool AcceptsUnary(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsBinary(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsEmbed(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsPackedEmbed(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsGatherRows(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsSample(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsKvWrite(const KernelTypes& types, const Attrs& attrs);
@@ -133,6 +134,10 @@ bool AcceptsAddNorm(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsLinear(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsLinear2(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsLinear3(const KernelTypes& types, const Attrs& attrs);
+// The same with packed weights (base/packed.h), each of any packed type.
+bool AcceptsPackedLinear(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsPackedLinear2(const KernelTypes& types, const Attrs& attrs);
+bool AcceptsPackedLinear3(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsFusedLinear(const KernelTypes& types, const LinearForm& form);
 bool AcceptsRope(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsRopeKvWrite(const KernelTypes& types, const Attrs& attrs);

@@ -16,11 +16,12 @@ int64_t Number(const Dim& dim, const Sizes& sizes) {
 
 // `rows` replaces the first dim if it is not negative.
 int64_t Bytes(const Type& type, const Sizes& sizes, int64_t rows) {
-  auto bytes = static_cast<int64_t>(SizeOf(type.dtype));
+  int64_t width = 1;
   for (size_t i = 0; i < type.dims.size(); ++i) {
-    bytes *= i == 0 && rows >= 0 ? rows : Number(type.dims[i], sizes);
+    if (i == 0 && rows < 0) rows = Number(type.dims[0], sizes);
+    if (i > 0) width *= Number(type.dims[i], sizes);
   }
-  return bytes;
+  return BytesOf(type.dtype, type.dims.empty() ? 1 : rows, width);
 }
 
 int64_t NodeBytes(const Graph& graph, const Node& node, const Sizes& sizes) {

@@ -1,0 +1,189 @@
+#include <algorithm>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "kernels/args.h"
+#include "kernels/cpu/reference/reference.h"
+#include "kernels/cpu/simd/simd.h"
+#include "kernels/cpu/simd/targets.h"
+#include "kernels/cpu/simd/work.h"
+#include "kernels/dispatch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/cpu/simd/packed.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+
+#include "kernels/cpu/simd/packed_tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace rw::simd {
+namespace HWY_NAMESPACE {
+#if RW_HAS_VECTORS
+
+constexpr int64_t kPackedBlock = 40 * kPackedTokens;  // tokens packed at a time
+
+// A block of packed tokens, cut into tiles of nearly equal width.
+struct XBlock {
+  const float* words;
+  int64_t first;  // token of x
+  int64_t count;
+  int64_t groups;  // of x, up to the end of the widest unit
+
+  int64_t tiles() const { return (count + kPackedTokens - 1) / kPackedTokens; }
+  int64_t Begin(int64_t tile) const {
+    return count / tiles() * tile + std::min(tile, count % tiles());
+  }
+  int64_t Width(int64_t tile) const { return Begin(tile + 1) - Begin(tile); }
+  XTile Tile(int64_t tile) const {
+    return XTileAt(words + XTileWords(groups, Begin(tile)), groups, Width(tile));
+  }
+};
+
+// fn(integral_constant) of a width of 1 .. kMost known at run time.
+template <int kMost, class Fn>
+HWY_INLINE void WithWidth(int64_t width, const Fn& fn) {
+  Unroll<kMost>([&](auto i) RW_INLINED {
+    if (width == i + 1) fn(std::integral_constant<int, i + 1>());
+  });
+}
+
+template <PackedLayout L>
+void RunStrip(const std::byte* strip, int64_t k, const XBlock& x, float* y) {
+  const int64_t groups = L.Units(k) * L.unit / kXGroup;
+  if (x.count <= kStreamTokens) {
+    WithWidth<kStreamTokens>(x.count, [&](auto tokens)
+                                          RW_INLINED { StreamStrip<L, tokens>(strip, x.Tile(0), groups, y); });
+    return;
+  }
+  Panel panel;
+  std::fill_n(y, x.count * kStripRows, 0.0f);
+  for (int64_t first = 0; first < groups; first += Panel::kGroups) {
+    const int64_t count = std::min(Panel::kGroups, groups - first);
+    FillPanel<L>(strip, first, count, panel);
+    for (int64_t tile = 0; tile < x.tiles(); ++tile) {
+      const int64_t width = x.Width(tile);
+      XTile at = x.Tile(tile);
+      at.pairs += first * kPairs * width;
+      at.scales += first * width;
+      at.sums += first * width;
+      WithWidth<kPackedTokens>(width, [&](auto tokens) RW_INLINED {
+        RunPanel<L, tokens>(panel, at, count, y + x.Begin(tile) * kStripRows);
+      });
+    }
+  }
+}
+
+using StripFn = void (*)(const std::byte* strip, int64_t k, const XBlock& x, float* y);
+constexpr auto kStripFns = []<size_t... I>(std::index_sequence<I...>) {
+  return std::array<StripFn, sizeof...(I)>{&RunStrip<kPackedLayouts[I]>...};
+}
+(std::make_index_sequence<kPackedLayouts.size()>());
+
+// Rounds the sums of `rows` rows from `row` on into y, with the bias.
+template <class Y>
+void WriteStrip(const LinearArgs& args, const XBlock& x, int64_t row, int64_t rows,
+                const float* bias, const float* sums) {
+  for (int64_t t = 0; t < x.count; ++t) {
+    Map(
+        rows, args.y.row<Y>(x.first + t) + row,
+        [](VF sum, VF b) RW_INLINED { return hn::Add(sum, b); }, sums + t * kStripRows, bias);
+  }
+}
+
+void RunStrips(const LinearArgs& args, const XBlock& x, int64_t begin, int64_t end) {
+  const StripFn run = kStripFns[PackedIndex(args.w.dtype)];
+  const int64_t bytes = LayoutOf(args.w.dtype).StripBytes(args.k);
+  float* sums = ScratchFloats(Scratch::kTile, (x.count + 1) * kStripRows);
+  float* bias = sums + x.count * kStripRows;
+  std::fill_n(bias, kStripRows, 0.0f);
+  for (int64_t strip = begin; strip < end; ++strip) {
+    run(args.w.data + strip * bytes, args.k, x, sums);
+    const int64_t row = strip * kStripRows;
+    const int64_t rows = std::min(kStripRows, args.m - row);
+    if (args.bias != nullptr) {
+      WithFloatType(args.bias->dtype, [&]<class B>(B) {
+        Map(
+            rows, bias, [](VF b) RW_INLINED { return b; }, args.bias->row<const B>(row));
+      });
+    }
+    WithFloatType(args.y.dtype,
+                  [&]<class Y>(Y) { WriteStrip<Y>(args, x, row, rows, bias, sums); });
+  }
+}
+
+void PackBlock(const LinearArgs& any, ThreadPool& pool, XBlock& x) {
+  float* words = ScratchFloats(Scratch::kOperand, XTileWords(x.groups, x.count));
+  x.words = words;
+  WithFloatType(any.x.dtype, [&]<class T>(T) {
+    pool.ParallelFor(x.tiles(), RowsPerTask(kPackedTokens * any.k), [&](int64_t begin,
+                                                                        int64_t end) {
+      for (int64_t tile = begin; tile < end; ++tile) {
+        for (int64_t t = 0; t < x.Width(tile); ++t) {
+          PackX(any.x.row<const T>(x.first + x.Begin(tile) + t), any.k, x.groups, x.Width(tile), t,
+                words + XTileWords(x.groups, x.Begin(tile)));
+        }
+      }
+    });
+  });
+}
+
+void PackedLinear(const KernelCall& call) {
+  const std::vector<LinearArgs> products = ReadLinear(call);
+  const LinearArgs& any = products.front();
+  int64_t strips = 0;
+  int64_t k = 0;  // up to the end of the widest unit
+  for (const LinearArgs& args : products) {
+    const PackedLayout& layout = LayoutOf(args.w.dtype);
+    strips += layout.Strips(args.m);
+    k = std::max(k, layout.Units(args.k) * layout.unit);
+  }
+  const int64_t blocks = (any.n + kPackedBlock - 1) / kPackedBlock;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t first = any.n * b / blocks;
+    XBlock x{nullptr, first, any.n * (b + 1) / blocks - first, k / kXGroup};
+    PackBlock(any, call.pool, x);
+    const int64_t grain = RowsPerTask(kStripRows * any.k * x.count / 4);
+    call.pool.ParallelFor(strips, grain, [&](int64_t begin, int64_t end) {
+      for (const LinearArgs& args : products) {  // strips of all weights, laid end to end
+        const int64_t own = LayoutOf(args.w.dtype).Strips(args.m);
+        if (begin < own && end > 0) {
+          RunStrips(args, x, std::max<int64_t>(begin, 0), std::min(end, own));
+        }
+        begin -= own;
+        end -= own;
+      }
+    });
+  }
+}
+
+#else  // no vectors: the reference
+using reference::PackedLinear;
+#endif
+}  // namespace HWY_NAMESPACE
+}  // namespace rw::simd
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace rw::simd {
+namespace {
+
+HWY_EXPORT(PackedLinear);
+
+void Run(const KernelCall& call) {
+  HWY_DYNAMIC_DISPATCH(PackedLinear)
+  (call);
+}
+
+constexpr KernelRow kRows[] = {
+    {"linear", Device::kCpu, kProvider, AcceptsPackedLinear, Run},
+    {"linear2", Device::kCpu, kProvider, AcceptsPackedLinear2, Run},
+    {"linear3", Device::kCpu, kProvider, AcceptsPackedLinear3, Run},
+};
+
+}  // namespace
+
+std::span<const KernelRow> PackedRows() { return kRows; }
+
+}  // namespace rw::simd
+#endif  // HWY_ONCE
