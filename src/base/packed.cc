@@ -54,6 +54,57 @@ void ForScales(const PackedLayout& layout, Bytes* unit, Row& row, int64_t u, con
   }
 }
 
+// A row's two lanes of one cell, made of its codes: as many as the cell has, one in each byte, the
+// first in the lowest. Even elements go to the low lane.
+uint32_t LanesOf8Bits(uint32_t codes) {
+  return (codes & 0xff0000ffu) | (codes & 0xff00u) << 8 | (codes >> 8 & 0xff00u);
+}
+uint32_t LanesOf4Bits(uint64_t codes) {
+  const auto gathered = [](uint64_t nibbles) {  // from bits 0, 16, 32 and 48
+    nibbles &= 0x000f000f000f000fu;
+    nibbles = (nibbles | nibbles >> 12) & 0x000000ff000000ffu;
+    return static_cast<uint32_t>((nibbles | nibbles >> 24) & 0xffffu);
+  };
+  return gathered(codes) | gathered(codes >> 8) << 16;
+}
+// The two bits above the lowest four, of half of a cell.
+uint32_t LanesOfHighBits(uint64_t codes) {
+  const auto gathered = [](uint64_t pairs) {  // from bits 4, 20, 36 and 52
+    pairs = pairs >> 4 & 0x0003000300030003u;
+    pairs = (pairs | pairs >> 14) & 0x0000000f0000000fu;
+    return static_cast<uint32_t>((pairs | pairs >> 28) & 0xffu);
+  };
+  return gathered(codes) | gathered(codes >> 8) << 16;
+}
+
+template <class Word>
+Word LoadCodes(const int8_t* codes) {
+  Word word;
+  std::memcpy(&word, codes, sizeof(word));
+  return word;
+}
+
+// One row's codes of one unit; `lanes` is where the row's lanes of the unit's first cell stand.
+void PutCodes8(const int8_t* codes, int64_t unit, std::byte* lanes) {
+  for (int64_t i = 0; i < unit; i += 4, lanes += kCellBytes) {
+    const uint32_t both = LanesOf8Bits(LoadCodes<uint32_t>(codes + i));
+    std::memcpy(lanes, &both, sizeof(both));
+  }
+}
+void PutCodes4(const int8_t* codes, int64_t unit, std::byte* lanes) {
+  for (int64_t i = 0; i < unit; i += 8, lanes += kCellBytes) {
+    const uint32_t both = LanesOf4Bits(LoadCodes<uint64_t>(codes + i));
+    std::memcpy(lanes, &both, sizeof(both));
+  }
+}
+void PutHighBits(const int8_t* codes, int64_t unit, std::byte* lanes) {
+  for (int64_t i = 0; i < unit; i += 16, lanes += kCellBytes) {
+    const uint32_t both = LanesOfHighBits(LoadCodes<uint64_t>(codes + i)) |
+                          LanesOfHighBits(LoadCodes<uint64_t>(codes + i + 8)) << 8;
+    std::memcpy(lanes, &both, sizeof(both));
+  }
+}
+
 }  // namespace
 
 PackedRow::PackedRow(const PackedLayout& layout, int64_t k) {
@@ -92,6 +143,25 @@ void WritePackedRow(DType packed, const PackedRow& from, int64_t k, int64_t row,
       const int code = from.codes[u * layout.unit + i];
       PutBits(unit + layout.codes(), layout.bits == 8 ? 8 : 4, i, lane_row, code);
       if (layout.bits == 6) PutBits(unit + layout.high_bits(), 2, i, lane_row, code >> 4);
+    }
+  }
+}
+
+void WritePackedStrip(DType packed, std::span<const PackedRow> rows, int64_t k, std::byte* strip) {
+  const PackedLayout& layout = LayoutOf(packed);
+  const auto count = static_cast<int64_t>(rows.size());
+  RW_CHECK(count <= kStripRows, "{} rows", count);
+  if (count < kStripRows) std::memset(strip, 0, layout.StripBytes(k));
+  std::byte* unit = strip;
+  for (int64_t u = 0; u < layout.Units(k); ++u, unit += layout.unit_bytes()) {
+    for (int64_t r = 0; r < count; ++r) {
+      ForScales(layout, unit, rows[r], u,
+                [&](std::byte* part, int64_t entry, auto value) { Put(part, entry, r, value); });
+      const int8_t* codes = rows[r].codes.data() + u * layout.unit;
+      const int64_t lanes = r * kCellBytes / kStripRows;
+      const auto put = layout.bits == 8 ? PutCodes8 : PutCodes4;
+      put(codes, layout.unit, unit + layout.codes() + lanes);
+      if (layout.bits == 6) PutHighBits(codes, layout.unit, unit + layout.high_bits() + lanes);
     }
   }
 }

@@ -118,10 +118,15 @@ struct PackedRow {
   int Zero(const PackedLayout& layout, int64_t group) const;
 };
 
-// Writes row `row` of a packed matrix at `data`, which must have held zeros; other rows of the strip
-// stay as they are. The inverse.
+// Writes row `row` of a packed matrix at `data`, which must have held zeros; other rows of the
+// strip stay as they are. The inverse.
 void WritePackedRow(DType packed, const PackedRow& from, int64_t k, int64_t row, std::byte* data);
 void ReadPackedRow(DType packed, const std::byte* data, int64_t k, int64_t row, PackedRow& to);
+
+// Writes a whole strip, all LayoutOf(packed).StripBytes(k) of it, whatever stood there: `rows` are
+// its first ones, at most kStripRows; the others become 0. The same bytes as WritePackedRow of
+// each, at the speed that quantizing a model while it loads asks for.
+void WritePackedStrip(DType packed, std::span<const PackedRow> rows, int64_t k, std::byte* strip);
 
 // The elements of one row, rounded to float; out has k of them.
 void UnpackRow(DType packed, const std::byte* data, int64_t k, int64_t row, float* out);

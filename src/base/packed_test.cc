@@ -32,6 +32,22 @@ TEST_P(Packed, RowsReadBackAsTheyWereWritten) {
   }
 }
 
+TEST_P(Packed, StripsAreTheBytesOfTheirRows) {
+  const PackedLayout& layout = LayoutOf(GetParam());
+  const int64_t k = layout.unit * 3 - 5;
+  for (const int64_t count : {int64_t{16}, int64_t{11}}) {
+    std::vector<PackedRow> rows;
+    std::vector<std::byte> expected(layout.StripBytes(k));
+    for (int64_t r = 0; r < count; ++r) {
+      rows.push_back(RandomPackedRow(layout, k, 100 + r));
+      WritePackedRow(GetParam(), rows.back(), k, r, expected.data());
+    }
+    std::vector<std::byte> found(layout.StripBytes(k), std::byte{0xa5});
+    WritePackedStrip(GetParam(), rows, k, found.data());
+    EXPECT_EQ(found, expected) << count;
+  }
+}
+
 // What the comment of packed.h says of lanes and bits, taken at its word.
 TEST(PackedCells, StandAsDescribed) {
   const PackedLayout& layout = LayoutOf(DType::kI4G32);
