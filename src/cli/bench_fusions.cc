@@ -104,6 +104,7 @@ CommandBody AddFusionsBench(CLI::App& bench) {
   command->footer("Example:\n  ropewalk bench fusions models/tales-5m");
   flags->model.AddModel(*command);
   flags->model.AddLoadFormat(*command);
+  flags->model.AddQuantization(*command);
   flags->model.AddKernels(*command);
   flags->model.AddPlan(*command);
   flags->model.AddSizes(*command);

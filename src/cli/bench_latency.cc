@@ -114,6 +114,7 @@ CommandBody AddLatencyBench(CLI::App& bench) {
       "  ropewalk bench latency models/tales-5m --device cuda --ab cudagraph_mode=NONE,FULL");
   flags->model.AddModel(*latency);
   flags->model.AddLoadFormat(*latency);
+  flags->model.AddQuantization(*latency);
   flags->model.AddKernels(*latency);
   flags->model.AddPlan(*latency);
   flags->model.AddSizes(*latency);

@@ -77,6 +77,7 @@ CommandBody AddStartupBench(CLI::App& bench) {
   command->footer("Example:\n  ropewalk bench startup FOLDER_WITH_CONFIG_JSON --load-format dummy");
   flags->AddModel(*command);
   flags->AddLoadFormat(*command);
+  flags->AddQuantization(*command);
   flags->AddKernelProvider(*command);
   return [flags] { return BenchStartup(*flags); };
 }

@@ -102,6 +102,7 @@ CommandBody AddGraphCommand(CLI::App& app) {
       "  ropewalk graph models/tales-5m --pieces -cc.splitting_ops=attention");
   flags->model.AddModel(*command);
   flags->model.AddLoadFormat(*command);
+  flags->model.AddQuantization(*command);
   flags->model.AddKernelProvider(*command);
   flags->model.AddPlan(*command);
   command->add_option("--after", flags->after,

@@ -7,6 +7,7 @@
 
 #include "cli/progress.h"
 #include "cli/rules_folder.h"
+#include "engine/quantized_weights.h"
 #include "import/import.h"
 #include "model/checkpoint.h"
 
@@ -50,6 +51,23 @@ DeviceOptions OptionsOf(const ModelFlags& flags) {
            [](const std::string& line) { fmt::print(stderr, "kernel cache: {}\n", line); }}};
 }
 
+// The weights that --quantization makes of `weights`.
+Result<std::shared_ptr<const Weights>> QuantizedAsAsked(
+    const std::string& quantization, Device kind, const ModelConfig& config,
+    std::shared_ptr<const Weights> weights, ThreadPool& pool,
+    std::function<void(int64_t done)> done = {}) {
+  const QuantScheme* scheme = FindQuantScheme(quantization);
+  if (scheme == nullptr) return weights;
+  if (kind != Device::kCpu) {
+    return Err(
+        "--quantization {}: expected --device cpu, found {}, which has no products with quantized "
+        "weights so far: leave one of the flags out",
+        quantization, Name(kind));
+  }
+  return QuantizedWeights(std::move(weights), config, *scheme, pool,
+                          std::move(done));
+}
+
 std::string MegaBytes(int64_t bytes) {
   return fmt::format("{:.1f} MB", static_cast<double>(bytes) * 1e-6);
 }
@@ -77,6 +95,18 @@ void ModelFlags::AddLoadFormat(CLI::App& command) {
       .add_option("--load-format", load_format,
                   "auto: read the checkpoint; dummy: random weights, only config.json is read")
       ->check(CLI::IsMember({"auto", "dummy"}))
+      ->capture_default_str();
+}
+
+void ModelFlags::AddQuantization(CLI::App& command, const std::vector<std::string>& more) {
+  std::vector<std::string> schemes = {"none"};
+  for (const QuantScheme& scheme : QuantSchemes()) schemes.emplace_back(scheme.name);
+  schemes.insert(schemes.end(), more.begin(), more.end());
+  command
+      .add_option("--quantization", quantization,
+                  "Round weights to 8 or 4 bits while they load, in groups of 32 or 128 (g128), "
+                  "symmetric or with a zero point (zp)")
+      ->check(CLI::IsMember(schemes))
       ->capture_default_str();
 }
 
@@ -229,6 +259,8 @@ Result<Graph> ModelFlags::LoadGraph(const ModelConfig& config, Device kind) cons
     }
     weights = CheckpointWeights(*std::move(checkpoint));
   }
+  ThreadPool none(1);  // types are asked for, no tensors
+  RW_ASSIGN(weights, QuantizedAsAsked(quantization, kind, config, std::move(weights), none));
   const WeightLookup lookup = [&](const std::string& name, std::span<const int64_t> dims) {
     return weights->TypeOf(name, dims);
   };
@@ -283,6 +315,10 @@ Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelConfig& config
     summary = MegaBytes(static_cast<int64_t>(total)) + " of weights";
     weights = CheckpointWeights(std::move(checkpoint));
   }
+  int64_t quantized = 0;
+  RW_ASSIGN(weights,
+            QuantizedAsAsked(flags.quantization, options.device->kind(), config, std::move(weights),
+                             pool, [&](int64_t done) { quantized = done; }));
   weights = WeightsOn(options.device, std::move(weights), pool,
                       [&](int64_t done) { bars.Update(static_cast<uint64_t>(done), total); });
   // A GPU's start has phases that take time of their own.
@@ -306,6 +342,9 @@ Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelConfig& config
   };
   RW_ASSIGN(ModelRunner model,
             ModelRunner::Create(config, std::move(weights), options, pool, heard));
+  if (quantized > 0) {
+    summary += fmt::format(", rounded to {} ({})", flags.quantization, MegaBytes(quantized));
+  }
   if (cpu) {
     bars.Finish(
         fmt::format("{}, {} layers, {}", Name(config.architecture), config.num_layers, summary));

@@ -17,6 +17,7 @@ struct ModelFlags {
   std::string dtype = "auto";
   std::string kv_cache_dtype = "auto";
   std::string load_format = "auto";
+  std::string quantization = "none";
   std::string device = "auto";
   std::string kernels = "auto";
   std::string kernel_cache = "auto";
@@ -34,6 +35,8 @@ struct ModelFlags {
   // Each adds flags to a command; a command takes those that mean something to it.
   void AddModel(CLI::App& command);       // MODEL, --dtype, --kv-cache-dtype
   void AddLoadFormat(CLI::App& command);  // --load-format
+  // --quantization: none, a name of QuantSchemes(), or one of `more`, which change no weights.
+  void AddQuantization(CLI::App& command, const std::vector<std::string>& more = {});
   // --device, --gpu-memory-utilization, --kernel-cache
   void AddDevice(CLI::App& command);
   void AddDeviceAlone(CLI::App& command);     // --device

@@ -23,7 +23,6 @@ struct Flags {
   int64_t max_num_seqs = 256;
   int64_t tensor_parallel_size = 1;
   int64_t pipeline_parallel_size = 1;
-  std::string quantization = "none";
   std::string why;
   std::string diff;
   std::string check;
@@ -71,8 +70,8 @@ Result<CompileRequest> Request(const Flags& flags, const std::optional<ModelConf
     facts.kv_layout = model.kv_layout;
   }
   facts.dtype = model.dtype;
-  facts.block_quantized_fp8 = flags.quantization == "block-fp8";
-  facts.nvfp4 = flags.quantization == "nvfp4";
+  facts.block_quantized_fp8 = flags.model.quantization == "block-fp8";
+  facts.nvfp4 = flags.model.quantization == "nvfp4";
   facts.max_num_batched_tokens = model.max_batch_tokens;
   facts.max_num_seqs = flags.max_num_seqs;
   facts.tensor_parallel_size = flags.tensor_parallel_size;
@@ -204,11 +203,9 @@ CommandBody AddPlanCommand(CLI::App& app) {
                    "Devices that share the layers; for --policy vllm")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command
-      ->add_option("--quantization", flags->quantization,
-                   "How the weights are quantized; for --policy vllm")
-      ->check(CLI::IsMember({"none", "block-fp8", "nvfp4"}))
-      ->capture_default_str();
+  flags->model.AddQuantization(*command, {"block-fp8", "nvfp4"});
+  command->get_option("--quantization")
+      ->description("How the weights are quantized; block-fp8 and nvfp4 are for --policy vllm");
   auto* why = command->add_option("--why", flags->why, "Everything about one knob");
   auto* diff = command->add_option(
       "--diff", flags->diff,

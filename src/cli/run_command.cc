@@ -195,6 +195,7 @@ CommandBody AddRunCommand(CLI::App& app) {
       "  ropewalk run MODEL --prompt \"...\" --json --logprobs 5");
   flags->model.AddModel(*command);
   flags->model.AddLoadFormat(*command);
+  flags->model.AddQuantization(*command);
   flags->model.AddKernels(*command);
   flags->model.AddPlan(*command);
   flags->model.AddSizes(*command);
