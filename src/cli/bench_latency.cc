@@ -133,7 +133,12 @@ CommandBody AddLatencyBench(CLI::App& bench) {
   latency->add_option("--num-iters-warmup", flags->num_iters_warmup, "Runs before them")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  latency->add_flag("--json", flags->json, "Print one JSON object");
+  latency
+      ->add_option_function<std::string>(
+          "--format", [flags](const std::string& format) { flags->json = format == "json"; },
+          "text, or json: one object")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->default_str("text");
   return [flags] { return BenchLatency(*flags); };
 }
 

@@ -22,6 +22,8 @@ namespace HWY_NAMESPACE {
 #if RW_HAS_VECTORS
 
 constexpr int64_t kPackedBlock = 40 * kPackedTokens;  // tokens packed at a time
+// Strips that pass by a tile of tokens while it is in the L1 cache.
+constexpr int64_t kStripsTogether = 4;
 
 // A block of packed tokens, cut into tiles of nearly equal width.
 struct XBlock {
@@ -48,35 +50,41 @@ HWY_INLINE void WithWidth(int64_t width, const Fn& fn) {
   });
 }
 
+// `strips` strips from `strip` on; y[strip][token][16 rows].
 template <PackedLayout L>
-void RunStrip(const std::byte* strip, int64_t k, const XBlock& x, float* y) {
+void RunStrips(const std::byte* strip, int64_t strips, int64_t k, const XBlock& x, float* y) {
   const int64_t groups = L.Units(k) * L.unit / kXGroup;
+  const int64_t bytes = L.StripBytes(k);
+  const int64_t sums = x.count * kStripRows;
   if (x.count <= kStreamTokens) {
-    WithWidth<kStreamTokens>(x.count, [&](auto tokens)
-                                          RW_INLINED { StreamStrip<L, tokens>(strip, x.Tile(0), groups, y); });
+    WithWidth<kStreamTokens>(x.count, [&](auto tokens) RW_INLINED {
+      for (int64_t s = 0; s < strips; ++s) {
+        StreamStrip<L, tokens>(strip + s * bytes, x.Tile(0), groups, y + s * sums);
+      }
+    });
     return;
   }
-  Panel panel;
-  std::fill_n(y, x.count * kStripRows, 0.0f);
+  Panel panels[kStripsTogether];
+  std::fill_n(y, strips * sums, 0.0f);
   for (int64_t first = 0; first < groups; first += Panel::kGroups) {
     const int64_t count = std::min(Panel::kGroups, groups - first);
-    FillPanel<L>(strip, first, count, panel);
+    for (int64_t s = 0; s < strips; ++s) FillPanel<L>(strip + s * bytes, first, count, panels[s]);
     for (int64_t tile = 0; tile < x.tiles(); ++tile) {
       const int64_t width = x.Width(tile);
-      XTile at = x.Tile(tile);
-      at.pairs += first * kPairs * width;
-      at.scales += first * width;
-      at.sums += first * width;
+      const XTile at = x.Tile(tile).From(first, width);
       WithWidth<kPackedTokens>(width, [&](auto tokens) RW_INLINED {
-        RunPanel<L, tokens>(panel, at, count, y + x.Begin(tile) * kStripRows);
+        for (int64_t s = 0; s < strips; ++s) {
+          RunPanel<L, tokens>(panels[s], at, count, y + s * sums + x.Begin(tile) * kStripRows);
+        }
       });
     }
   }
 }
 
-using StripFn = void (*)(const std::byte* strip, int64_t k, const XBlock& x, float* y);
-constexpr auto kStripFns = []<size_t... I>(std::index_sequence<I...>) {
-  return std::array<StripFn, sizeof...(I)>{&RunStrip<kPackedLayouts[I]>...};
+using StripsFn = void (*)(const std::byte* strip, int64_t strips, int64_t k, const XBlock& x,
+                          float* y);
+constexpr auto kStripsFns = []<size_t... I>(std::index_sequence<I...>) {
+  return std::array<StripsFn, sizeof...(I)>{&RunStrips<kPackedLayouts[I]>...};
 }
 (std::make_index_sequence<kPackedLayouts.size()>());
 
@@ -91,24 +99,29 @@ void WriteStrip(const LinearArgs& args, const XBlock& x, int64_t row, int64_t ro
   }
 }
 
-void RunStrips(const LinearArgs& args, const XBlock& x, int64_t begin, int64_t end) {
-  const StripFn run = kStripFns[PackedIndex(args.w.dtype)];
+// Strips [begin, end) of one product.
+void RunProduct(const LinearArgs& args, const XBlock& x, int64_t begin, int64_t end) {
+  const StripsFn run = kStripsFns[PackedIndex(args.w.dtype)];
   const int64_t bytes = LayoutOf(args.w.dtype).StripBytes(args.k);
-  float* sums = ScratchFloats(Scratch::kTile, (x.count + 1) * kStripRows);
-  float* bias = sums + x.count * kStripRows;
+  float* bias = ScratchFloats(Scratch::kTile, (kStripsTogether * x.count + 1) * kStripRows);
+  float* sums = bias + kStripRows;
   std::fill_n(bias, kStripRows, 0.0f);
-  for (int64_t strip = begin; strip < end; ++strip) {
-    run(args.w.data + strip * bytes, args.k, x, sums);
-    const int64_t row = strip * kStripRows;
-    const int64_t rows = std::min(kStripRows, args.m - row);
-    if (args.bias != nullptr) {
-      WithFloatType(args.bias->dtype, [&]<class B>(B) {
-        Map(
-            rows, bias, [](VF b) RW_INLINED { return b; }, args.bias->row<const B>(row));
+  for (int64_t strip = begin; strip < end; strip += kStripsTogether) {
+    const int64_t strips = std::min(kStripsTogether, end - strip);
+    run(args.w.data + strip * bytes, strips, args.k, x, sums);
+    for (int64_t s = 0; s < strips; ++s) {
+      const int64_t row = (strip + s) * kStripRows;
+      const int64_t rows = std::min(kStripRows, args.m - row);
+      if (args.bias != nullptr) {
+        WithFloatType(args.bias->dtype, [&]<class B>(B) {
+          Map(
+              rows, bias, [](VF b) RW_INLINED { return b; }, args.bias->row<const B>(row));
+        });
+      }
+      WithFloatType(args.y.dtype, [&]<class Y>(Y) {
+        WriteStrip<Y>(args, x, row, rows, bias, sums + s * x.count * kStripRows);
       });
     }
-    WithFloatType(args.y.dtype,
-                  [&]<class Y>(Y) { WriteStrip<Y>(args, x, row, rows, bias, sums); });
   }
 }
 
@@ -148,7 +161,7 @@ void PackedLinear(const KernelCall& call) {
       for (const LinearArgs& args : products) {  // strips of all weights, laid end to end
         const int64_t own = LayoutOf(args.w.dtype).Strips(args.m);
         if (begin < own && end > 0) {
-          RunStrips(args, x, std::max<int64_t>(begin, 0), std::min(end, own));
+          RunProduct(args, x, std::max<int64_t>(begin, 0), std::min(end, own));
         }
         begin -= own;
         end -= own;

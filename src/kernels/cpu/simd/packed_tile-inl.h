@@ -10,6 +10,8 @@
 #define RW_KERNELS_CPU_SIMD_PACKED_TILE_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
+
 #include "base/packed.h"
 #include "kernels/cpu/simd/vec-inl.h"
 #include "kernels/packed_x.h"
@@ -27,13 +29,19 @@ inline constexpr int kStripVectors = kStripRows / kLanes;  // of 32-bit lanes
 inline constexpr int64_t kPairs = kXGroup / 2;             // in a group of x
 // Tokens beside each other: sums of all must stay in registers (16 with AVX2, else 32).
 inline constexpr int kPackedTokens = HWY_TARGET == HWY_AVX2 ? 6 : kStripVectors == 1 ? 12 : 5;
+// How far memory is asked for before it is needed: a page is beyond what the processor does itself.
+inline constexpr int64_t kAhead = 4096;
 inline constexpr int kStreamTokens = 3;  // up to here codes are taken apart in registers
 
 // sum + a[2i] b[2i] + a[2i+1] b[2i+1] in each 32-bit lane i.
 HWY_INLINE VI AddPairs(VI sum, VS a, VS b) {
 #if HWY_ARCH_X86
   VI unused = hn::Zero(DI());
-  return hn::ReorderWidenMulAccumulate(DI(), a, b, sum, unused);
+  sum = hn::ReorderWidenMulAccumulate(DI(), a, b, sum, unused);
+  // Nothing, but GCC keeps the sum in one register. Without it, it makes the products of a whole tile
+  // before it adds them, and spills.
+  asm("" : "+v"(sum.raw));
+  return sum;
 #else
   const auto low = [](VS v) { return hn::ShiftRight<16>(hn::ShiftLeft<16>(hn::BitCast(DI(), v))); };
   const auto high = [](VS v) { return hn::ShiftRight<16>(hn::BitCast(DI(), v)); };
@@ -47,6 +55,10 @@ struct XTile {
   const int32_t* pairs;
   const float* scales;
   const float* sums;
+
+  XTile From(int64_t group, int64_t tokens) const {
+    return {pairs + group * kPairs * tokens, scales + group * tokens, sums + group * tokens};
+  }
 };
 inline int64_t XTileWords(int64_t groups, int64_t tokens) { return groups * tokens * (kPairs + 2); }
 inline XTile XTileAt(const float* words, int64_t groups, int64_t tokens) {
@@ -179,12 +191,17 @@ template <PackedLayout L, int kTokens>
 HWY_NOINLINE void StreamStrip(const std::byte* strip, const XTile& x, int64_t groups, float* y) {
   using Place = StripPlace<L>;
   constexpr int kSums = kStripVectors * kTokens;
+  constexpr int64_t kGroupBytes = L.unit_bytes() * kXGroup / L.unit;
+  constexpr int kLines = (kGroupBytes + 63) / 64;  // of the cache, in a group
   const DF df;
   const DS ds;
   VF totals[kSums];
   Unroll<kSums>([&](auto i) RW_INLINED { totals[i] = hn::Zero(df); });
+  const std::byte* ahead = strip + kAhead;
   for (int64_t g = 0; g < groups; ++g) {
     const Place place = Place::At(strip, g);
+    Unroll<kLines>([&](auto line) RW_INLINED { hwy::Prefetch(ahead + line * 64); });
+    ahead += kGroupBytes;
     const int32_t* pairs = x.pairs + g * kPairs * kTokens;
     VS zeros[kStripVectors];
     if constexpr (L.has_zero()) {
