@@ -64,8 +64,7 @@ Result<std::shared_ptr<const Weights>> QuantizedAsAsked(
         "weights so far: leave one of the flags out",
         quantization, Name(kind));
   }
-  return QuantizedWeights(std::move(weights), config, *scheme, pool,
-                          std::move(done));
+  return QuantizedWeights(std::move(weights), config, *scheme, pool, std::move(done));
 }
 
 std::string MegaBytes(int64_t bytes) {

@@ -46,7 +46,8 @@ class Quantized final : public Weights {
     RW_ASSIGN(const DType stored, weights_->TypeOf(name, dims));
     if (IsPacked(stored)) {
       return Err(
-          "--quantization {}: expected weights of 16 or 32 bits, found {} of {}: leave the flag out",
+          "--quantization {}: expected weights of 16 or 32 bits, found {} of {}: leave the flag "
+          "out",
           scheme_.name, name, Name(stored));
     }
     return Rounded(name, dims).value_or(stored);

@@ -1,5 +1,5 @@
-// Products with packed weights: vectors equal the reference bit for bit, which lies within its bound
-// of the product in double.
+// Products with packed weights: vectors equal the reference bit for bit, which lies within its
+// bound of the product in double.
 #include "base/packed.h"
 
 #include "base/packed_testing.h"
@@ -37,8 +37,13 @@ class PackedLinear : public ::testing::TestWithParam<DType> {};
 TEST_P(PackedLinear, SimdEqualsReference) {
   ForEachTarget([] {
     for (const DType dtype : testing::kFloatTypes) {
-      for (const Case c : {Case{1, 256, 16}, {1, 33, 1}, {2, 512, 20}, {3, 130, 33}, {4, 96, 16},
-                           {7, 600, 17}, {23, 512, 40}}) {
+      for (const Case c : {Case{1, 256, 16},
+                           {1, 33, 1},
+                           {2, 512, 20},
+                           {3, 130, 33},
+                           {4, 96, 16},
+                           {7, 600, 17},
+                           {23, 512, 40}}) {
         SCOPED_TRACE(fmt::format("{} {}x{}x{}", Name(dtype), c.n, c.k, c.m));
         const Tensor x = Tensor(dtype, {c.n, c.k}, 3).Random(1, 4);
         const Weights w(GetParam(), c.m, c.k, 2);
@@ -70,7 +75,8 @@ TEST_P(PackedLinear, SimdEqualsReferenceInEveryBlock) {
   });
 }
 
-// x is off by half a step of its group and a rounding; a sum of k/16 terms has roundings of its own.
+// x is off by half a step of its group and a rounding; a sum of k/16 terms has roundings of its
+// own.
 TEST_P(PackedLinear, ReferenceIsNearTheProductInDouble) {
   const Case c{5, 520, 37};
   const Tensor x = Tensor(DType::kF32, {c.n, c.k}).Random(1, 4);
@@ -129,7 +135,8 @@ TEST_P(PackedLinear, ExtremesDoNotOverflow) {  // all codes and all x at their e
       std::ranges::fill(row.sub_scales, static_cast<int8_t>(layout.has_min() ? 63 : -128));
       std::vector<std::byte> data(BytesOf(GetParam(), 16, k));
       for (int r = 0; r < 16; ++r) WritePackedRow(GetParam(), row, k, r, data.data());
-      const TensorView w = TensorView::Contiguous(data.data(), GetParam(), std::array{int64_t{16}, k});
+      const TensorView w =
+          TensorView::Contiguous(data.data(), GetParam(), std::array{int64_t{16}, k});
       std::vector<float> elements(k);
       UnpackRow(GetParam(), data.data(), k, 0, elements.data());
       Tensor x(DType::kF32, {8, k});
@@ -165,7 +172,8 @@ TEST(PackedLinears, EqualOneByOne) {
   ForEachTarget([] {
     for (const int64_t n : {1, 9}) {
       const Tensor x = Tensor(DType::kBF16, {n, 96}).Random(1);
-      const Weights a(DType::kQ4K, 40, 96, 2), b(DType::kQ6K, 17, 96, 3), c(DType::kI8G32, 16, 96, 4);
+      const Weights a(DType::kQ4K, 40, 96, 2), b(DType::kQ6K, 17, 96, 3),
+          c(DType::kI8G32, 16, 96, 4);
       const Tensor ya(DType::kBF16, {n, 40}), yb(DType::kBF16, {n, 17}), yc(DType::kBF16, {n, 16});
       RunOp("linear3", "simd", {x, a.view, b.view, c.view}, {ya, yb, yc}, {}, 2);
       for (const auto& [w, y] : {std::pair(&a, &ya), std::pair(&b, &yb), std::pair(&c, &yc)}) {

@@ -1,9 +1,10 @@
+#include "base/packed.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 
-#include "base/packed.h"
 #include "kernels/args.h"
 #include "kernels/cpu/reference/float_rows.h"
 #include "kernels/cpu/reference/reference.h"
@@ -46,8 +47,8 @@ std::vector<XGroup> RoundRow(const TensorView& x, int64_t row) {
   const std::vector<float> numbers = ReadRow(x, row);
   std::vector<XGroup> groups;
   for (size_t i = 0; i < numbers.size(); i += kXGroup) {
-    groups.push_back(RoundGroup(std::span(numbers).subspan(
-        i, std::min<size_t>(kXGroup, numbers.size() - i))));
+    groups.push_back(
+        RoundGroup(std::span(numbers).subspan(i, std::min<size_t>(kXGroup, numbers.size() - i))));
   }
   return groups;
 }

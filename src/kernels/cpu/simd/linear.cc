@@ -22,6 +22,8 @@ namespace HWY_NAMESPACE {
 
 constexpr int64_t kBlockRows = 64;     // rows of W whose depth block stays in the L2 cache
 constexpr int64_t kBlockTokens = 384;  // tokens packed at a time
+constexpr int64_t kExpandTiles = 8;    // from here on, weights become floats once for many tiles
+constexpr int64_t kCachedTiles = 32;   // whose depth block stays in the L2 cache
 
 // A block of packed tokens, cut into tiles of nearly equal width.
 struct Tokens {
@@ -61,26 +63,40 @@ int64_t RunTiles(int64_t width, int64_t row, int64_t end, TileCall<W>& call) {
   return row;
 }
 
-// Sums of rows [begin, end) of W over the depth block at k0 with a tile of tokens;
-// c[token][row - begin]. `ahead` as in TileCall; null: nothing.
+// A depth block of some rows of W.
 template <class W>
-void RunRows(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end, int64_t k0,
-             int64_t tile, const W* ahead, float* c) {
+struct Rows {
+  const W* w;
+  int64_t stride;
+  int64_t count;
+  int64_t k0;          // where the block begins in k
+  int64_t depth;       // its elements
+  const W* ahead = w;  // as in TileCall; w: it is in the cache already
+};
+template <class W>
+Rows<W> RowsOf(const LinearArgs& args, const Depth& depth, int64_t begin, int64_t end, int64_t k0) {
+  return {args.w.row<const W>(begin) + k0, args.w.row_stride, end - begin, k0,
+          std::min(depth.block, args.k - k0)};
+}
+
+// Sums of the rows with a tile of tokens; c[token][row].
+template <class W>
+void RunRows(const Tokens& tokens, const Rows<W>& rows, int64_t tile, float* c) {
   const int64_t first = tokens.TileBegin(tile);
   const int64_t width = tokens.TileWidth(tile);
-  const W* w = args.w.row<const W>(begin) + k0;
-  TileCall<W> call{.w = w,
-                   .w_stride = args.w.row_stride,
-                   .ahead = ahead != nullptr ? ahead : w,  // w: in the cache already
-                   .panel = tokens.packed[kPaired<W>] + first * tokens.depth.padded + k0 * width,
-                   .depth = std::min(tokens.depth.block, args.k - k0),
-                   .c = c + first * kBlockRows,
-                   .c_stride = kBlockRows,
-                   .add = k0 > 0};
-  int64_t row = begin;
-  if (width <= kTallTokens) row = RunTiles<kTallRows, kTallTokens>(width, row, end, call);
-  row = RunTiles<kTileRows, kTileTokens>(width, row, end, call);
-  RunTiles<1, kTileTokens>(width, row, end, call);
+  TileCall<W> call{
+      .w = rows.w,
+      .w_stride = rows.stride,
+      .ahead = rows.ahead,
+      .panel = tokens.packed[kPaired<W>] + first * tokens.depth.padded + rows.k0 * width,
+      .depth = rows.depth,
+      .c = c + first * kBlockRows,
+      .c_stride = kBlockRows,
+      .add = rows.k0 > 0};
+  int64_t row = 0;
+  if (width <= kTallTokens) row = RunTiles<kTallRows, kTallTokens>(width, row, rows.count, call);
+  row = RunTiles<kTileRows, kTileTokens>(width, row, rows.count, call);
+  RunTiles<1, kTileTokens>(width, row, rows.count, call);
 }
 
 // Rounds the sums of rows [begin, end) into y, with the bias.
@@ -111,7 +127,41 @@ void RunStreaming(const LinearArgs& args, const Tokens& tokens, int64_t begin, i
     const int64_t row_end = std::min(row + rows, end);
     const W* ahead = args.w.row<const W>(row_end);
     for (int64_t k0 = 0; k0 < args.k; k0 += tokens.depth.block) {
-      RunRows<W>(args, tokens, row, row_end, k0, 0, ahead + rows * k0, c + row - begin);
+      Rows<W> block = RowsOf<W>(args, tokens.depth, row, row_end, k0);
+      block.ahead = ahead + rows * k0;
+      RunRows(tokens, block, 0, c + row - begin);
+    }
+  }
+}
+
+// Weights in the order of tokens that are not paired, as floats.
+template <class W>
+Rows<float> Expanded(const Rows<W>& rows, float* to) {
+  const int64_t stride = RoundUp(rows.depth, kStep);
+  for (int64_t r = 0; r < rows.count; ++r) {
+    Map(
+        rows.depth, to + r * stride, [](VF w) RW_INLINED { return w; }, rows.w + r * rows.stride);
+  }
+  return {to, stride, rows.count, rows.k0, rows.depth};
+}
+
+// Many tiles: arithmetic bounds the work. What they read again and again is a few rows of W, made
+// floats once, which stay in the L1 cache while tokens pass by from the L2 cache.
+template <class W>
+void RunExpanded(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end,
+                 float* c) {
+  alignas(64) float expanded[kTileRows * kMaxDepth];
+  for (int64_t k0 = 0; k0 < args.k; k0 += tokens.depth.block) {
+    for (int64_t first = 0; first < tokens.tiles(); first += kCachedTiles) {
+      const int64_t last = std::min(first + kCachedTiles, tokens.tiles());
+      for (int64_t row = begin; row < end; row += kTileRows) {
+        const int64_t row_end = std::min(row + kTileRows, end);
+        const Rows<float> rows =
+            Expanded(RowsOf<W>(args, tokens.depth, row, row_end, k0), expanded);
+        for (int64_t tile = first; tile < last; ++tile) {
+          RunRows(tokens, rows, tile, c + row - begin);
+        }
+      }
     }
   }
 }
@@ -122,10 +172,12 @@ void RunBlock(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64
   float* c = ScratchFloats(Scratch::kTile, kBlockRows * (tokens.count + 1));
   if (tokens.tiles() == 1) {
     RunStreaming<W>(args, tokens, begin, end, c);
+  } else if (tokens.tiles() >= kExpandTiles && !kPaired<W>) {
+    RunExpanded<W>(args, tokens, begin, end, c);
   } else {  // a tile of tokens stays in the L1 cache while the rows pass by
     for (int64_t k0 = 0; k0 < args.k; k0 += tokens.depth.block) {
       for (int64_t tile = 0; tile < tokens.tiles(); ++tile) {
-        RunRows<W>(args, tokens, begin, end, k0, tile, nullptr, c);
+        RunRows(tokens, RowsOf<W>(args, tokens.depth, begin, end, k0), tile, c);
       }
     }
   }

@@ -129,15 +129,15 @@ void PackBlock(const LinearArgs& any, ThreadPool& pool, XBlock& x) {
   float* words = ScratchFloats(Scratch::kOperand, XTileWords(x.groups, x.count));
   x.words = words;
   WithFloatType(any.x.dtype, [&]<class T>(T) {
-    pool.ParallelFor(x.tiles(), RowsPerTask(kPackedTokens * any.k), [&](int64_t begin,
-                                                                        int64_t end) {
-      for (int64_t tile = begin; tile < end; ++tile) {
-        for (int64_t t = 0; t < x.Width(tile); ++t) {
-          PackX(any.x.row<const T>(x.first + x.Begin(tile) + t), any.k, x.groups, x.Width(tile), t,
-                words + XTileWords(x.groups, x.Begin(tile)));
-        }
-      }
-    });
+    pool.ParallelFor(x.tiles(), RowsPerTask(kPackedTokens * any.k),
+                     [&](int64_t begin, int64_t end) {
+                       for (int64_t tile = begin; tile < end; ++tile) {
+                         for (int64_t t = 0; t < x.Width(tile); ++t) {
+                           PackX(any.x.row<const T>(x.first + x.Begin(tile) + t), any.k, x.groups,
+                                 x.Width(tile), t, words + XTileWords(x.groups, x.Begin(tile)));
+                         }
+                       }
+                     });
   });
 }
 

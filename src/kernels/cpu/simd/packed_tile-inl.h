@@ -1,5 +1,5 @@
-// The inner loops of products with packed weights (base/packed.h, kernels/packed_x.h): a strip of 16
-// rows of W with a few tokens. Included once per target.
+// The inner loops of products with packed weights (base/packed.h, kernels/packed_x.h): a strip of
+// 16 rows of W with a few tokens. Included once per target.
 //
 // A vector of 16-bit lanes holds two neighbours in k of each row; x gives the same two to all rows,
 // so one multiply-add of pairs makes a 32-bit sum for each row, and no sum crosses lanes.
@@ -38,8 +38,8 @@ HWY_INLINE VI AddPairs(VI sum, VS a, VS b) {
 #if HWY_ARCH_X86
   VI unused = hn::Zero(DI());
   sum = hn::ReorderWidenMulAccumulate(DI(), a, b, sum, unused);
-  // Nothing, but GCC keeps the sum in one register. Without it, it makes the products of a whole tile
-  // before it adds them, and spills.
+  // Nothing, but GCC keeps the sum in one register. Without it, it makes the products of a whole
+  // tile before it adds them, and spills.
   asm("" : "+v"(sum.raw));
   return sum;
 #else
@@ -101,8 +101,9 @@ HWY_INLINE void PackX(const T* x, int64_t k, int64_t groups, int64_t tokens, int
       sum = hn::Add(sum, n);
       hn::StoreU(hn::DemoteTo(d16, n), d16, whole + i * kLanes);
     });
-    const float scale =
-        nan ? std::numeric_limits<float>::quiet_NaN() : zero ? 0.0f : largest / kXWhole;
+    const float scale = nan    ? std::numeric_limits<float>::quiet_NaN()
+                        : zero ? 0.0f
+                               : largest / kXWhole;
     for (int64_t p = 0; p < kPairs; ++p) {
       std::memcpy(pairs + (g * kPairs + p) * tokens, whole + 2 * p, sizeof(int32_t));
     }
@@ -119,8 +120,8 @@ HWY_INLINE VS Codes(const std::byte* cells, const std::byte* high, int vec) {
   constexpr int kPlace = p % kPerCell;
   const DS ds;
   const auto load = [&](const std::byte* part, int cell) RW_INLINED {
-    return hn::LoadU(ds, reinterpret_cast<const int16_t*>(part + cell * kCellBytes) +
-                             vec * hn::Lanes(ds));
+    return hn::LoadU(
+        ds, reinterpret_cast<const int16_t*>(part + cell * kCellBytes) + vec * hn::Lanes(ds));
   };
   const VS lane = load(cells, p / kPerCell);
   if constexpr (L.bits == 8) {
@@ -205,8 +206,8 @@ HWY_NOINLINE void StreamStrip(const std::byte* strip, const XTile& x, int64_t gr
     const int32_t* pairs = x.pairs + g * kPairs * kTokens;
     VS zeros[kStripVectors];
     if constexpr (L.has_zero()) {
-      Unroll<kStripVectors>(
-          [&](auto v) RW_INLINED { zeros[v] = Zeros(place.unit + L.zeros(), v); });
+      Unroll<kStripVectors>([&](auto v)
+                                RW_INLINED { zeros[v] = Zeros(place.unit + L.zeros(), v); });
     }
     Unroll<Place::kScales>([&](auto s) RW_INLINED {
       VI sums[kSums];
@@ -297,8 +298,8 @@ HWY_NOINLINE void RunPanel(const Panel& panel, const XTile& x, int64_t groups, f
       Unroll<kSums>([&](auto i) RW_INLINED { sums[i] = hn::Zero(DI()); });
       for (int p = 0; p < Place::kScalePairs; ++p) {
         VS w[kStripVectors];
-        Unroll<kStripVectors>(
-            [&](auto v) RW_INLINED { w[v] = hn::Load(ds, codes + v * hn::Lanes(ds)); });
+        Unroll<kStripVectors>([&](auto v)
+                                  RW_INLINED { w[v] = hn::Load(ds, codes + v * hn::Lanes(ds)); });
         Unroll<kTokens>([&](auto t) RW_INLINED {
           const VS token = hn::BitCast(ds, hn::Set(DI(), pairs[t]));
           Unroll<kStripVectors>([&](auto v) RW_INLINED {
