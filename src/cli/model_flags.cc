@@ -10,6 +10,7 @@
 #include "engine/quantized_weights.h"
 #include "import/import.h"
 #include "model/checkpoint.h"
+#include "model/model_files.h"
 
 namespace rw {
 namespace {
@@ -74,9 +75,13 @@ std::string MegaBytes(int64_t bytes) {
 }  // namespace
 
 void ModelFlags::AddModel(CLI::App& command) {
-  command.add_option("model", model, "Hugging Face model folder")
+  const auto check = [](const std::string& path) {
+    const Status found = CheckModel(path);
+    return found ? std::string() : found.error().message;
+  };
+  command.add_option("model", model, "Hugging Face model folder, or a GGUF file")
       ->required()
-      ->check(CLI::ExistingDirectory);
+      ->check(CLI::Validator(check, ""));
   command
       .add_option("--dtype", dtype,
                   "Element type of activations; auto: float32 on a CPU, the checkpoint's on a GPU")
@@ -252,11 +257,11 @@ Result<Graph> ModelFlags::LoadGraph(const ModelConfig& config, Device kind) cons
   RW_ASSIGN(const ModelOptions options, Model(kind, config.dtype));
   std::shared_ptr<const Weights> weights = DummyWeights(config);
   if (load_format != "dummy") {
-    auto checkpoint = Checkpoint::Open(model);
-    if (!checkpoint) {
-      return Err("{}; --load-format dummy needs config.json alone", checkpoint.error().message);
+    auto opened = OpenWeights(model, config);
+    if (!opened) {
+      return Err("{}; --load-format dummy needs config.json alone", opened.error().message);
     }
-    weights = CheckpointWeights(*std::move(checkpoint));
+    weights = *std::move(opened);
   }
   ThreadPool none(1);  // types are asked for, no tensors
   RW_ASSIGN(weights, QuantizedAsAsked(quantization, kind, config, std::move(weights), none));
@@ -304,6 +309,17 @@ Result<ModelRunner> LoadModel(const ModelFlags& flags, const ModelConfig& config
   const bool cpu = options.device->kind() == Device::kCpu;
   if (flags.load_format == "dummy") {
     weights = DummyWeights(config);
+  } else if (IsGgufFile(flags.model)) {
+    RW_ASSIGN(GgufModel gguf, GgufModel::Open(flags.model));
+    total = gguf.tensor_bytes();
+    summary = MegaBytes(static_cast<int64_t>(total)) + " of weights";
+    if (cpu) {
+      RW_ASSIGN(weights,
+                LoadGgufWeights(std::move(gguf), config, pool,
+                                [&](uint64_t done, uint64_t all) { bars.Update(done, all); }));
+    } else {
+      weights = GgufWeights(std::move(gguf), config);
+    }
   } else {
     RW_ASSIGN(Checkpoint checkpoint, Checkpoint::Open(flags.model));
     total = checkpoint.total_bytes();

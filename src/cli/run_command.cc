@@ -13,7 +13,8 @@
 #include "engine/generate.h"
 #include "model/chat_prompt.h"
 #include "model/checkpoint.h"
-#include "model/tokenizer/tokenizer.h"
+#include "model/gguf.h"
+#include "model/model_files.h"
 #include "plan/explain.h"
 
 namespace rw {
@@ -60,8 +61,11 @@ nlohmann::ordered_json ToJson(const Generation& g, const Tokenizer& tokenizer) {
 }
 
 // Looked at only when the logits are broken: a scan of all weights would double the loading time.
-std::string BrokenWeights(const std::string& model_dir) {
-  const auto checkpoint = Checkpoint::Open(model_dir);
+std::string BrokenWeights(const std::string& model) {
+  if (IsGgufFile(model)) {
+    return "a value overflowed, or the file's weights hold NaN or infinity; try --dtype float32";
+  }
+  const auto checkpoint = Checkpoint::Open(model);
   ThreadPool pool(AvailableCores());
   const auto broken = checkpoint ? checkpoint->FindNonFinite(pool) : std::vector<NonFinite>();
   if (broken.empty()) return "its weights are finite, so a value overflowed; try --dtype float32";
@@ -144,7 +148,7 @@ Result<int> Run(Flags& flags) {
   flags.sampling.seed = flags.seed;
   RW_TRY(Validate(flags.sampling));
   // What is small is read first, so that a mistake shows before gigabytes are.
-  RW_ASSIGN(const Tokenizer tokenizer, Tokenizer::Load(flags.model.model + "/tokenizer.json"));
+  RW_ASSIGN(const Tokenizer tokenizer, LoadTokenizer(flags.model.model));
   std::optional<ModelChatTemplate> chat;
   if (flags.chat) {
     RW_ASSIGN(chat, LoadModelChatTemplate(flags.model.model));

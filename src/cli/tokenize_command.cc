@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "model/tokenizer/tokenizer.h"
+#include "model/model_files.h"
 
 namespace rw {
 namespace {
@@ -88,9 +88,9 @@ Result<int> Check(const Tokenizer& tokenizer, const std::string& path) {
 }
 
 Result<int> Tokenize(const Flags& flags) {
-  std::string path = flags.tokenizer;
-  if (std::filesystem::is_directory(path)) path += "/tokenizer.json";
-  RW_ASSIGN(const Tokenizer tokenizer, Tokenizer::Load(path));
+  const std::string& path = flags.tokenizer;
+  const bool model = std::filesystem::is_directory(path) || path.ends_with(".gguf");
+  RW_ASSIGN(const Tokenizer tokenizer, model ? LoadTokenizer(path) : Tokenizer::Load(path));
   if (!flags.check.empty()) return Check(tokenizer, flags.check);
   std::string text = flags.text;
   if (text.empty()) {
@@ -118,7 +118,7 @@ CommandBody AddTokenizeCommand(CLI::App& app) {
       "  echo -n \"Once upon a time\" | ropewalk tokenize models/tales-5m --json\n"
       "  ropewalk tokenize tests/golden/tokenizers/gpt2.tokenizer.json "
       "--check tests/golden/tokenizers/gpt2.golden.jsonl");
-  command->add_option("tokenizer", flags->tokenizer, "Model folder, or a tokenizer.json")
+  command->add_option("tokenizer", flags->tokenizer, "Model folder, GGUF file, or a tokenizer.json")
       ->required();
   auto* text = command->add_option("--text", flags->text, "The text; without it, standard input");
   command

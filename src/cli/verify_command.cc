@@ -6,8 +6,8 @@
 
 #include "cli/command.h"
 #include "cli/model_flags.h"
+#include "engine/gguf_weights.h"
 #include "engine/verify.h"
-#include "model/checkpoint.h"
 
 namespace rw {
 namespace {
@@ -46,11 +46,10 @@ Result<int> Verify(const Flags& flags) {
   VerifyOptions options = {std::move(model), flags.tolerance, std::nullopt};
   if (flags.rope_frequencies == "float32") options.rope_frequencies = DType::kF32;
   if (flags.rope_frequencies == "bfloat16") options.rope_frequencies = DType::kBF16;
-  RW_ASSIGN(Checkpoint checkpoint, Checkpoint::Open(flags.model.model));
+  RW_ASSIGN(std::shared_ptr<const Weights> weights, OpenWeights(flags.model.model, config));
   RW_ASSIGN(const SafetensorsFile golden, SafetensorsFile::Open(flags.golden));
   ThreadPool pool(flags.model.Threads());
-  const std::shared_ptr<const Weights> weights =
-      WeightsOn(options.model.device, CheckpointWeights(std::move(checkpoint)), pool);
+  weights = WeightsOn(options.model.device, std::move(weights), pool);
   RW_ASSIGN(const VerifyReport report, VerifyModel(config, weights, golden, options, pool));
   Print(report);
   return report.ok() ? 0 : 1;

@@ -98,7 +98,12 @@ class OnDevice final : public Weights {
         done_(std::move(done)) {}
 
   Result<DType> TypeOf(const std::string& name, std::span<const int64_t> dims) const override {
-    return weights_->TypeOf(name, dims);
+    RW_ASSIGN(const DType dtype, weights_->TypeOf(name, dims));
+    if (IsPacked(dtype)) {
+      return Err("{}: packed weights ({}) run on a CPU only so far: add --device cpu", name,
+                 Name(dtype));
+    }
+    return dtype;
   }
 
   Result<std::vector<float>> Numbers(const std::string& name) const override {

@@ -93,8 +93,10 @@ class DecoderBuilder {
   }
 
   Result<ValueId> Normed(ValueId x, ValueId weight, std::string_view name) {
+    // A stored 1 + w is the float that style gemma computes first; olmo is gemma without adding.
+    const std::string_view style = config_.norms_hold_one ? "olmo" : traits_.norm_style;
     return Call(ops::kRmsNorm, {x, weight}, name,
-                {{"eps", config_.rms_norm_eps}, {"style", std::string(traits_.norm_style)}});
+                {{"eps", config_.rms_norm_eps}, {"style", std::string(style)}});
   }
 
   Result<ValueId> Norm(ValueId x, const std::string& weight, int64_t width, std::string_view name) {

@@ -21,7 +21,7 @@ struct OtherFormat {
   std::string_view advice;
 };
 constexpr OtherFormat kOtherFormats[] = {
-    {".gguf", "GGUF files are not read: use the model's original safetensors repository"},
+    {".gguf", "a GGUF file is a model by itself: give its path instead of the folder's"},
     {".bin", "PyTorch files are not read: convert them to safetensors"},
     {".pt", "PyTorch files are not read: convert them to safetensors"},
     {".pth", "PyTorch files are not read: convert them to safetensors"},

@@ -1,14 +1,11 @@
 // What touches all the data of a checkpoint: reading it ahead, and looking for NaN.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstring>
 #include <mutex>
 #include <optional>
 
+#include "base/populate.h"
 #include "model/checkpoint.h"
 
 namespace rw {
@@ -16,24 +13,6 @@ namespace {
 
 constexpr size_t kPrefetchBytes = size_t{16} << 20;
 constexpr size_t kScanBytes = size_t{1} << 20;  // a multiple of every element size
-
-// Brings pages in. POPULATE_READ (Linux 5.14) reports a file that has become too short as an error,
-// where a plain read would be answered with SIGBUS. Returns 0 or errno.
-int PopulatePages(std::span<const std::byte> bytes) {
-  static const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
-  // Files are mapped from a page boundary and chunks are multiples of it.
-  void* begin = const_cast<std::byte*>(bytes.data());
-  ::madvise(begin, bytes.size(), MADV_WILLNEED);  // asks the disk for all of it at once
-  while (::madvise(begin, bytes.size(), MADV_POPULATE_READ) != 0) {
-    if (errno == EINTR || errno == EAGAIN) continue;
-    if (errno != EINVAL) return errno;
-    volatile std::byte sink{};  // an older kernel: touch each page
-    for (size_t at = 0; at < bytes.size(); at += page) sink = bytes[at];
-    static_cast<void>(sink);
-    break;
-  }
-  return 0;
-}
 
 // Elements whose exponent is all ones, that is NaN and infinities.
 template <class Word>

@@ -154,7 +154,8 @@ TEST(Checkpoint, SaysWhatItFoundInsteadOfSafetensors) {
               AllOf(HasSubstr("expected model.safetensors or model.safetensors.index.json"),
                     HasSubstr("found \"pytorch_model.bin\": PyTorch files are not read")));
   dir.Write("q4.gguf", "GGUF");
-  EXPECT_THAT(ErrorOf(dir.path()), HasSubstr("found \"q4.gguf\": GGUF files are not read"));
+  EXPECT_THAT(ErrorOf(dir.path()),
+              HasSubstr("found \"q4.gguf\": a GGUF file is a model by itself"));
   EXPECT_THAT(ErrorOf(dir / "q4.gguf"), HasSubstr("expected a model folder, found a file"));
 }
 

@@ -45,6 +45,7 @@ struct ModelConfig {
   bool qkv_bias = false;
   bool o_bias = false;
   bool mlp_bias = false;
+  bool norms_hold_one = false;  // Gemma-2's norm weights have 1 added already (GGUF files)
 
   // One per layer: how many tokens a query sees, itself and those before it. 0: all.
   std::vector<int64_t> window;
@@ -71,7 +72,8 @@ struct ModelConfig {
 // go before those of config.json.
 Result<ModelConfig> ParseModelConfig(const Json& root, const Json* generation = nullptr);
 
-// Reads config.json and, if present, generation_config.json from the folder.
-Result<ModelConfig> LoadModelConfig(const std::string& model_dir);
+// Reads config.json and, if present, generation_config.json from the folder; or the metadata of a
+// GGUF file (gguf_config.h).
+Result<ModelConfig> LoadModelConfig(const std::string& model);
 
 }  // namespace rw

@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "model/config.h"
+#include "model/gguf_config.h"
 #include "model/model_dir.h"
 
 namespace rw {
@@ -42,14 +43,22 @@ Result<JsonDocument> LoadJson(const std::string& model_dir, const std::string& f
   return document;
 }
 
-}  // namespace
-
-Result<ModelConfig> LoadModelConfig(const std::string& model_dir) {
+Result<ModelConfig> LoadFromFolder(const std::string& model_dir) {
   RW_ASSIGN(const JsonDocument document, LoadJson(model_dir, "config.json"));
   if (!HasModelFile(model_dir, "generation_config.json")) return ParseModelConfig(document.root());
   RW_ASSIGN(const JsonDocument generation, LoadJson(model_dir, "generation_config.json"));
   const Json generation_root = generation.root();
   return ParseModelConfig(document.root(), &generation_root);
+}
+
+}  // namespace
+
+Result<ModelConfig> LoadModelConfig(const std::string& model) {
+  if (IsGgufFile(model)) {
+    RW_ASSIGN(const GgufModel gguf, GgufModel::Open(model));
+    return GgufModelConfig(gguf);
+  }
+  return LoadFromFolder(model);
 }
 
 }  // namespace rw

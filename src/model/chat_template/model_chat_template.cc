@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "model/chat_template/parser.h"
+#include "model/gguf_tokenizer.h"
 #include "model/model_dir.h"
 
 namespace rw {
@@ -48,9 +49,24 @@ Result<std::optional<std::string>> TemplateOf(const Json& config) {
   return field->AsString().map([](auto s) { return std::string(s); });
 }
 
-}  // namespace
+constexpr char kGgufKey[] = "tokenizer.chat_template";
 
-Result<ModelChatTemplate> LoadModelChatTemplate(const std::string& model_dir) {
+Result<ModelChatTemplate> OfGguf(const GgufModel& model) {
+  const auto source = model.Find(kGgufKey);
+  if (!source) {
+    return Err(
+        "{}: this model has no chat template (no {}): it is made to continue text, so give it a "
+        "plain prompt, or take a file of its chat variant",
+        model.name(), kGgufKey);
+  }
+  RW_ASSIGN(const std::string_view text, source->AsString());
+  RW_ASSIGN(ChatTemplate chat_template, ChatTemplate::Parse(std::string(text), kGgufKey));
+  RW_ASSIGN(std::optional<std::string> bos, GgufSpecialToken(model, "bos_token_id"));
+  RW_ASSIGN(std::optional<std::string> eos, GgufSpecialToken(model, "eos_token_id"));
+  return ModelChatTemplate{std::move(chat_template), std::move(bos), std::move(eos)};
+}
+
+Result<ModelChatTemplate> OfFolder(const std::string& model_dir) {
   std::optional<std::string> source;
   std::optional<std::string> bos_token;
   std::optional<std::string> eos_token;
@@ -78,6 +94,14 @@ Result<ModelChatTemplate> LoadModelChatTemplate(const std::string& model_dir) {
   }
   RW_ASSIGN(ChatTemplate chat_template, ChatTemplate::Parse(*source, std::move(name)));
   return ModelChatTemplate{std::move(chat_template), std::move(bos_token), std::move(eos_token)};
+}
+
+}  // namespace
+
+Result<ModelChatTemplate> LoadModelChatTemplate(const std::string& model) {
+  if (!IsGgufFile(model)) return OfFolder(model);
+  RW_ASSIGN(const GgufModel gguf, GgufModel::Open(model));
+  return OfGguf(gguf);
 }
 
 }  // namespace rw

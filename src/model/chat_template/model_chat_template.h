@@ -17,7 +17,7 @@ struct ModelChatTemplate {
 
 // From chat_template.jinja of the model's folder, or else the chat_template of its
 // tokenizer_config.json: a string, or a list of named ones of which "default" is taken. An error
-// that says what to do if there is none.
-Result<ModelChatTemplate> LoadModelChatTemplate(const std::string& model_dir);
+// that says what to do if there is none. Of a GGUF file: its tokenizer.chat_template.
+Result<ModelChatTemplate> LoadModelChatTemplate(const std::string& model);
 
 }  // namespace rw
