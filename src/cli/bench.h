@@ -51,5 +51,6 @@ CommandBody AddLatencyBench(CLI::App& bench);
 CommandBody AddStartupBench(CLI::App& bench);
 CommandBody AddFusionsBench(CLI::App& bench);
 CommandBody AddKernelsBench(CLI::App& bench);
+CommandBody AddPerplexityBench(CLI::App& bench);
 
 }  // namespace rw

@@ -1,4 +1,4 @@
-// ropewalk bench ...: measuring speed.
+// ropewalk bench ...: measuring speed, and how well a model foresees a text.
 #include <algorithm>
 #include <memory>
 #include <random>
@@ -72,10 +72,11 @@ Result<BatchRun> RunBatch(Engine& engine, const BatchShape& shape, uint64_t seed
 }
 
 CommandBody AddBenchCommand(CLI::App& app) {
-  CLI::App* bench = app.add_subcommand("bench", "Measure speed");
+  CLI::App* bench = app.add_subcommand("bench", "Measure speed and perplexity");
   bench->require_subcommand(1);
   auto bodies = std::make_shared<std::vector<CommandBody>>();
-  for (const auto add : {AddLatencyBench, AddStartupBench, AddFusionsBench, AddKernelsBench}) {
+  for (const auto add :
+       {AddLatencyBench, AddStartupBench, AddFusionsBench, AddKernelsBench, AddPerplexityBench}) {
     bodies->push_back(add(*bench));
   }
   return [bench, bodies]() -> Result<int> {
