@@ -40,6 +40,7 @@ class KernelsPage(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             cls.results, page = measure(pathlib.Path(folder))
             cls.again, _ = measure(pathlib.Path(folder), "--resume")
+            cls.more, _ = measure(pathlib.Path(folder), "--resume", "--ops", "gelu_mul")
         cls.dom = render(page)
 
     def test_script_ran(self):
@@ -76,6 +77,12 @@ class KernelsPage(unittest.TestCase):
 
     def test_resumed_results_are_the_same(self):
         self.assertEqual(self.again["cells"], self.results["cells"])
+
+    def test_the_commands_that_made_it_are_told(self):
+        self.assertEqual(self.again["command"], self.results["command"])
+        first, second = self.more["command"].split(" && ")
+        self.assertEqual(first, self.results["command"])
+        self.assertIn("gelu_mul", second)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@
 namespace rw {
 namespace {
 
+constexpr std::string_view kResume = " --resume";
+
 struct Flags {
   AxisFlags axes;
   ModelFlags device;  // --device, --threads
@@ -70,6 +72,15 @@ bench::MeasuredDevice Describe(const ComputeDevice& device, const ThreadPool& po
   return {std::string(Name(device.kind())), device.name(), std::move(arch), 0, 0};
 }
 
+// The commands that made a file, in turn; one that went on with --resume is told once.
+std::string Joined(const std::string& before, const std::string& now) {
+  std::string first = now;
+  if (const size_t at = first.find(kResume); at != std::string::npos)
+    first.erase(at, kResume.size());
+  if (before.empty()) return now;
+  return before.ends_with(first) || before.ends_with(now) ? before : before + " && " + now;
+}
+
 // What is there already, of the same device; nothing without --resume.
 Result<bench::Results> Begin(const Flags& flags, const bench::MeasuredDevice& device) {
   bench::Results results;
@@ -83,7 +94,7 @@ Result<bench::Results> Begin(const Flags& flags, const bench::MeasuredDevice& de
     }
   }
   results.device = device;
-  results.command = flags.command;
+  results.command = Joined(results.command, flags.command);
   results.commit = RW_COMMIT;
   results.date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)));
   return results;

@@ -1,4 +1,7 @@
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
 #include <string>
 
 #include "plan/names.h"
@@ -21,6 +24,13 @@ Platform PlatformOf(const Matrix& matrix) {
   return platform;
 }
 
+void AddSites(GraphFacts& graph, const FusionDef& fusion, std::string_view op) {
+  FusionSites& sites = graph.fusions[static_cast<size_t>(FusionIndex(fusion.knob))];
+  sites.op = op;
+  sites.kernel = fmt::format("{}/measured", op);
+  sites.layers = {0};
+}
+
 // A model of which this call is a layer.
 Facts FactsOf(const Matrix& matrix, const Call& call, const Evidence& evidence) {
   Facts facts{.platform = PlatformOf(matrix), .device_name = matrix.device_name};
@@ -36,12 +46,13 @@ Facts FactsOf(const Matrix& matrix, const Call& call, const Evidence& evidence) 
   GraphFacts graph{.layers = 1};
   if (const FusionDef* fusion = FusionThatMakes(call.op)) {
     for (const std::string_view part : CustomPartsOf(call.op)) graph.ops.emplace_back(part);
+    for (const Knob part : fusion->contains) {
+      AddSites(graph, *FindFusion(part), FindFusion(part)->makes.front());
+    }
     FusionSites& sites = graph.fusions[static_cast<size_t>(FusionIndex(fusion->knob))];
     for (const auto& [tokens, variants] : call.tokens) {
       if (!variants.contains(kFused)) continue;
-      sites.op = call.op;
-      sites.kernel = call.op + "/measured";
-      sites.layers = {0};
+      AddSites(graph, *fusion, call.op);
       sites.most_tokens = tokens;
     }
     if (sites.most_tokens == facts.max_num_batched_tokens) sites.most_tokens = 0;
@@ -58,23 +69,45 @@ Facts FactsOf(const Matrix& matrix, const Call& call, const Evidence& evidence) 
   return facts;
 }
 
-// The variant that runs in a range of the plan.
-std::string_view PickOf(const TokenRange& range, const Call& call) {
+// Fusions of which ops a cell consists.
+std::set<Knob> FusionsIn(const Cell& cell) {
+  std::set<Knob> fusions;
+  for (const std::string& kernel : cell.kernels) {
+    const FusionDef* fusion = FusionThatMakes(kernel.substr(0, kernel.find('@')));
+    if (fusion != nullptr) fusions.insert(fusion->knob);
+  }
+  return fusions;
+}
+
+// The variant that runs in a range of the plan; empty: it was not measured.
+std::string_view PickOf(const TokenRange& range, const Call& call, const Variants& variants) {
   const FusionDef* fusion = FusionThatMakes(call.op);
-  if (fusion != nullptr && std::ranges::find(range.fusions, fusion->knob) != range.fusions.end()) {
+  const std::set<Knob> on(range.fusions.begin(), range.fusions.end());
+  if (fusion != nullptr && on.contains(fusion->knob)) {
     return std::ranges::count(range.native, call.op) > 0 ? kNative : kFused;
   }
   const std::vector<std::string_view> parts =
       fusion != nullptr ? CustomPartsOf(call.op) : std::vector<std::string_view>{call.op};
   const bool native = std::ranges::any_of(
       parts, [&](std::string_view part) { return std::ranges::count(range.native, part) > 0; });
-  return native ? kNative : kCustom;
+  if (native) return kNative;
+  if (on.empty()) return kCustom;
+  const auto found = std::ranges::find_if(variants, [&](const auto& entry) {
+    return entry.first != kNative && FusionsIn(*entry.second) == on;
+  });
+  return found == variants.end() ? "" : std::string_view(found->first);
 }
 
-const Cell* FastestOf(const Variants& variants) {
-  return std::ranges::min_element(variants, {},
-                                  [](const auto& entry) { return entry.second->median_us; })
-      ->second;
+bool IsInParts(std::string_view variant) { return variant != kFused && variant != kNative; }
+
+// Of two that are written out, which is the faster is a question of their parts.
+const Cell* FastestBeside(std::string_view picked, const Variants& variants) {
+  const Cell* fastest = variants.find(picked)->second;
+  for (const auto& [name, cell] : variants) {
+    if (IsInParts(picked) && IsInParts(name)) continue;
+    if (cell->median_us < fastest->median_us) fastest = cell;
+  }
+  return fastest;
 }
 
 }  // namespace
@@ -88,10 +121,10 @@ std::vector<WrongPick> CheckPicks(const Matrix& matrix, const Evidence& evidence
       const auto range = std::ranges::find_if(plan->ranges, [&](const TokenRange& candidate) {
         return candidate.first <= tokens && tokens <= candidate.last;
       });
-      const auto picked = variants.find(PickOf(*range, call));
+      const auto picked = variants.find(PickOf(*range, call, variants));
       if (picked == variants.end()) continue;  // not measured
-      const Cell* fastest = FastestOf(variants);
-      if (picked->second->low_us <= fastest->high_us) continue;
+      const Cell* fastest = FastestBeside(picked->first, variants);
+      if (!Beats(*fastest, *picked->second, matrix.noise)) continue;
       wrong.push_back({Describe(call), tokens, picked->first, fastest->variant,
                        picked->second->median_us, fastest->median_us});
     }

@@ -97,6 +97,17 @@ Result<Cell> CellIn(const Json& json) {
   return cell;
 }
 
+double NoiseOf(const std::vector<Cell>& cells) {
+  std::vector<double> spreads;
+  for (const Cell& cell : cells) {
+    if (cell.absent.empty()) spreads.push_back(cell.spread());
+  }
+  if (spreads.empty()) return 0;
+  const auto at = spreads.begin() + static_cast<std::ptrdiff_t>((spreads.size() - 1) * 19 / 20);
+  std::ranges::nth_element(spreads, at);
+  return *at;
+}
+
 bool IsCold(const Cell& cell) { return cell.cache == "cold"; }
 
 }  // namespace
@@ -121,6 +132,7 @@ Result<Matrix> MatrixIn(const Json& root, const std::string& name) {
     matrix.cells.push_back(std::move(cell));
     return {};
   }));
+  matrix.noise = NoiseOf(matrix.cells);
   return matrix;
 }
 
@@ -134,6 +146,11 @@ Result<Matrix> ParseMatrix(std::string_view json, const std::string& name) {
                schema.empty() ? "none" : schema);
   }
   return MatrixIn(root, name);
+}
+
+bool Beats(const Cell& a, const Cell& b, double noise) {
+  const double margin = (b.median_us / a.median_us - 1) * 100;
+  return a.high_us < b.low_us && margin > std::max({noise, a.spread(), b.spread()});
 }
 
 std::string Describe(const Call& call) {

@@ -28,6 +28,7 @@ struct Cell {
   double median_us = 0, low_us = 0, high_us = 0;
   std::vector<std::string> kernels;            // "rope_kv_write@gpu", in the order of the steps
   std::map<std::string, std::string> sources;  // their hashes, where they are known
+  double spread() const { return (high_us - low_us) / 2 / median_us * 100; }  // percent
 };
 
 struct Matrix {
@@ -36,7 +37,12 @@ struct Matrix {
   std::string device_name, arch;
   std::string command, date, commit;
   std::vector<Cell> cells;
+  double noise = 0;  // percent; 19 of 20 cells spread by no more
 };
+
+// Whether `a` beats `b` by more than the spread of either, and by more than the noise of their
+// matrix: the quartiles of a few runs may lie close together by chance.
+bool Beats(const Cell& a, const Cell& b, double noise);
 
 // The variants of one call by the number of tokens. Cold caches are what a step finds: where a
 // number of tokens was measured cold, hot cells are left out.

@@ -20,10 +20,6 @@ struct Outcome {
   const Cell* second = nullptr;
 };
 
-double SpreadOf(const Cell& cell) {
-  return (cell.high_us - cell.low_us) / 2 / cell.median_us * 100;
-}
-
 // nullptr: not measured. Of several others the fastest.
 const Cell* Fastest(const std::map<std::string, const Cell*, std::less<>>& variants,
                     const std::vector<std::string_view>& names) {
@@ -37,13 +33,13 @@ const Cell* Fastest(const std::map<std::string, const Cell*, std::less<>>& varia
   return best;
 }
 
-Outcome Compare(int64_t tokens, const Cell& yes, const Cell& no) {
+Outcome Compare(int64_t tokens, const Cell& yes, const Cell& no, double noise) {
   Outcome outcome{.tokens = tokens, .first = &yes, .second = &no};
-  if (yes.high_us < no.low_us) outcome.sign = 1;
-  if (no.high_us < yes.low_us) outcome.sign = -1;
+  if (Beats(yes, no, noise)) outcome.sign = 1;
+  if (Beats(no, yes, noise)) outcome.sign = -1;
   const auto [fast, slow] = std::minmax(yes.median_us, no.median_us);
   outcome.margin = (slow / fast - 1) * 100;
-  outcome.spread = std::max(SpreadOf(yes), SpreadOf(no));
+  outcome.spread = std::max(yes.spread(), no.spread());
   return outcome;
 }
 
@@ -54,7 +50,7 @@ struct Sides {
   std::vector<std::string_view> no;
 };
 
-std::vector<Outcome> OutcomesOf(const Call& call, const Sides& sides) {
+std::vector<Outcome> OutcomesOf(const Call& call, const Sides& sides, double noise) {
   std::vector<Outcome> outcomes;
   for (const auto& [tokens, variants] : call.tokens) {
     std::vector<std::string_view> no = sides.no;
@@ -66,7 +62,7 @@ std::vector<Outcome> OutcomesOf(const Call& call, const Sides& sides) {
     const Cell* first = Fastest(variants, sides.yes);
     const Cell* second = Fastest(variants, no);
     if (first != nullptr && second != nullptr) {
-      outcomes.push_back(Compare(tokens, *first, *second));
+      outcomes.push_back(Compare(tokens, *first, *second, noise));
     }
   }
   return outcomes;
@@ -234,7 +230,7 @@ struct Found {
 // Adds the rows that a call gives for one question.
 void Answer(const Matrix& matrix, const Call& call, const Sides& sides,
             const std::vector<EndToEnd>& runs, Found& found) {
-  const std::vector<Outcome> outcomes = OutcomesOf(call, sides);
+  const std::vector<Outcome> outcomes = OutcomesOf(call, sides, matrix.noise);
   const std::vector<Stretch> stretches = StretchesOf(outcomes);
   for (const Stretch& stretch : stretches) {
     EvidenceRow row = RowOf(matrix, call, sides.question, stretch);

@@ -46,6 +46,10 @@ Matrix MatrixOf(const std::string& cells) {
   return *matrix;
 }
 
+Evidence EvidenceOf(std::vector<EvidenceRow> rows) {
+  return std::make_shared<const EvidenceTable>(std::move(rows));
+}
+
 // "pass_config.fuse_rope_kvcache on 1-64"
 std::vector<std::string> Told(const std::vector<EvidenceRow>& rows) {
   std::vector<std::string> told;
@@ -117,6 +121,21 @@ TEST(Propose, OnlyWhatWinsByMoreThanTheSpread) {
   EXPECT_THAT(proposals.suppressed[0].why, HasSubstr("no side wins"));
 }
 
+TEST(Propose, OnlyWhatWinsByMoreThanTheNoiseOfTheMatrix) {
+  std::string cells;
+  const std::vector<Time> close = {{"custom", 1, 0.001}, {"native", 1.05, 0.001}};
+  AddCells(cells, 1, close, "rms_norm", R"("width": 4096)");
+  EXPECT_THAT(Propose({MatrixOf(cells)}, {}).rows, SizeIs(1));
+  for (int64_t tokens = 2; tokens < 20; ++tokens) {
+    AddCells(cells, tokens, {{"custom", 1, 0.08}}, "rope");
+  }
+  const Matrix matrix = MatrixOf(cells);
+  EXPECT_NEAR(matrix.noise, 8, 1e-9);
+  EXPECT_THAT(Propose({matrix}, {}).rows, IsEmpty());
+  EvidenceRow other{.question = QuestionOf("rms_norm"), .choice = false, .device = Device::kCuda};
+  EXPECT_THAT(CheckPicks(matrix, EvidenceOf({other})), IsEmpty());
+}
+
 TEST(Propose, PartsOfAFusedOp) {
   EXPECT_THAT(CustomPartsOf("rope_kv_write"), ElementsAre("rope"));
   EXPECT_THAT(CustomPartsOf("add_rms_norm"), ElementsAre("rms_norm"));
@@ -173,10 +192,6 @@ TEST(Propose, WholeRunsThatSayOtherwiseSuppress) {
   EXPECT_THAT(suppressed(AbReport("false")), SizeIs(1));
 }
 
-Evidence EvidenceOf(std::vector<EvidenceRow> rows) {
-  return std::make_shared<const EvidenceTable>(std::move(rows));
-}
-
 TEST(CheckPicks, FindsThePickThatLoses) {
   std::string cells;
   AddCells(cells, 1, {{"fused", 1}, {"custom", 2}, {"native", 3}});
@@ -208,11 +223,28 @@ TEST(CheckPicks, WhatIsProposedIsRight) {
   }
 }
 
-// Cells where the plan loses by a few percent, since what is fastest cannot be said of one op: add
-// and rms_norm apart win by hand, rms_norm alone as native code, and a plan gives an op one code.
+// Cells where the plan loses by a few percent.
+struct KnownPick {
+  std::string_view call;
+  int64_t tokens;
+  double factor;  // at most
+};
+constexpr KnownPick kKnownPicks[] = {
+    // On an H200 add and rms_norm apart win by hand, rms_norm alone as native code, and a plan
+    // gives
+    // an op one code.
+    {"add_rms_norm bfloat16, width 14336", 1, 1.05},
+    // On the CPU; for 16 and for 256 tokens generated code is no slower than this.
+    {"gelu_tanh_mul bfloat16, width 4096", 64, 1.09},
+    // On the CPU; all its parts apart are faster than both, for 4 to 4096 tokens.
+    {"qk_norm_rope_kv_write bfloat16, d 64, hq 8, hk 2, kv bfloat16 NHD", 256, 1.06},
+};
+
 bool IsKnown(const WrongPick& pick) {
-  return pick.call == "add_rms_norm bfloat16, width 14336" && pick.tokens == 1 &&
-         pick.picked_us < 1.05 * pick.fastest_us;
+  return std::ranges::any_of(kKnownPicks, [&](const KnownPick& known) {
+    return pick.call == known.call && pick.tokens == known.tokens &&
+           pick.picked_us < known.factor * pick.fastest_us;
+  });
 }
 
 TEST(CheckPicks, BuiltInRulesFollowEveryCommittedMatrix) {
