@@ -203,6 +203,7 @@ CommandBody AddPerplexityBench(CLI::App& bench) {
       "--dtype bfloat16 --against f32.json");
   flags->model.AddModel(*command);
   flags->model.AddKernels(*command);
+  flags->model.AddQuantization(*command);
   flags->model.AddPlan(*command);
   command->add_option("--text", flags->text, "The text, a UTF-8 file")
       ->required()

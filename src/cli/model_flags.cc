@@ -7,6 +7,7 @@
 
 #include "cli/progress.h"
 #include "cli/rules_folder.h"
+#include "engine/gguf_weights.h"
 #include "engine/quantized_weights.h"
 #include "import/import.h"
 #include "model/checkpoint.h"
