@@ -138,6 +138,11 @@ bool AcceptsLinear3(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsPackedLinear(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsPackedLinear2(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsPackedLinear3(const KernelTypes& types, const Attrs& attrs);
+// What one of the two accepts.
+template <auto kOne, auto kOther>
+bool AcceptsEither(const KernelTypes& types, const Attrs& attrs) {
+  return kOne(types, attrs) || kOther(types, attrs);
+}
 bool AcceptsFusedLinear(const KernelTypes& types, const LinearForm& form);
 bool AcceptsRope(const KernelTypes& types, const Attrs& attrs);
 bool AcceptsRopeKvWrite(const KernelTypes& types, const Attrs& attrs);

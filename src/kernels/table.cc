@@ -17,10 +17,9 @@ std::span<const KernelRow> KernelTable() {
     std::vector<KernelRow> rows;
     for (const auto family : {
            simd::ElementwiseRows(), simd::RowOpRows(), simd::NormRows(), simd::LinearRows(),
-               simd::PackedRows(), simd::RopeRows(), simd::AttentionRows(),
-               reference::ElementwiseRows(), reference::RowOpRows(), reference::NormRows(),
-               reference::LinearRows(), reference::PackedRows(), reference::RopeRows(),
-               reference::AttentionRows(),
+               simd::RopeRows(), simd::AttentionRows(), reference::ElementwiseRows(),
+               reference::RowOpRows(), reference::NormRows(), reference::LinearRows(),
+               reference::RopeRows(), reference::AttentionRows(),
 #if defined(RW_CUDA)
                cuda::LinearRows(), gpu::ElementwiseRows(), gpu::RowOpRows(), gpu::SampleRows(),
                gpu::NormRows(), gpu::LinearRows(), gpu::FusedLinearRows(), gpu::RopeRows(),

@@ -36,14 +36,17 @@ void MultiplyRow(const LinearArgs& args, const std::vector<float>& x,
 }
 
 constexpr KernelRow kRows[] = {
-    {"linear", Device::kCpu, kProvider, AcceptsLinear, Linear},
-    {"linear2", Device::kCpu, kProvider, AcceptsLinear2, Linear},
-    {"linear3", Device::kCpu, kProvider, AcceptsLinear3, Linear},
+    {"linear", Device::kCpu, kProvider, AcceptsEither<AcceptsLinear, AcceptsPackedLinear>, Linear},
+    {"linear2", Device::kCpu, kProvider, AcceptsEither<AcceptsLinear2, AcceptsPackedLinear2>,
+     Linear},
+    {"linear3", Device::kCpu, kProvider, AcceptsEither<AcceptsLinear3, AcceptsPackedLinear3>,
+     Linear},
 };
 
 }  // namespace
 
 void Linear(const KernelCall& call) {
+  if (IsPacked(call.in[1].dtype)) return PackedLinear(call);
   const std::vector<LinearArgs> products = ReadLinear(call);
   const LinearArgs& any = products.front();  // x is the same for all
   std::vector<float> x(any.n * any.k);

@@ -83,6 +83,8 @@ void MultiplyRow(const LinearArgs& args, const std::vector<std::vector<XGroup>>&
   }
 }
 
+}  // namespace
+
 void PackedEmbed(const KernelCall& call) {
   const EmbedArgs args = ReadEmbed(call);
   call.pool.ParallelFor(args.ids.rows(), 1, [&](int64_t begin, int64_t end) {
@@ -96,15 +98,6 @@ void PackedEmbed(const KernelCall& call) {
   });
 }
 
-constexpr KernelRow kRows[] = {
-    {"embed", Device::kCpu, kProvider, AcceptsPackedEmbed, PackedEmbed},
-    {"linear", Device::kCpu, kProvider, AcceptsPackedLinear, PackedLinear},
-    {"linear2", Device::kCpu, kProvider, AcceptsPackedLinear2, PackedLinear},
-    {"linear3", Device::kCpu, kProvider, AcceptsPackedLinear3, PackedLinear},
-};
-
-}  // namespace
-
 void PackedLinear(const KernelCall& call) {
   const std::vector<LinearArgs> products = ReadLinear(call);
   std::vector<std::vector<XGroup>> x;
@@ -115,7 +108,5 @@ void PackedLinear(const KernelCall& call) {
     });
   }
 }
-
-std::span<const KernelRow> PackedRows() { return kRows; }
 
 }  // namespace rw::reference

@@ -15,7 +15,6 @@ std::span<const KernelRow> ElementwiseRows();
 std::span<const KernelRow> RowOpRows();      // embed, gather_rows, sample, kv_write
 std::span<const KernelRow> NormRows();       // rms_norm, add_rms_norm
 std::span<const KernelRow> LinearRows();     // linear, linear2, linear3
-std::span<const KernelRow> PackedRows();     // embed, linear, linear2, linear3 of packed weights
 std::span<const KernelRow> RopeRows();       // rope, rope_kv_write, qk_norm_rope(_kv_write)
 std::span<const KernelRow> AttentionRows();  // attention
 extern const KernelRow kNativeRow;           // programs (native/program.h)
@@ -38,6 +37,8 @@ void Sample(const KernelCall& call);
 void KvWrite(const KernelCall& call);
 void RmsNorm(const KernelCall& call);
 void Linear(const KernelCall& call);
+// Embed and Linear with packed weights, which they hand on.
+void PackedEmbed(const KernelCall& call);
 void PackedLinear(const KernelCall& call);
 void Rope(const KernelCall& call);
 void Attention(const KernelCall& call);

@@ -21,7 +21,7 @@ void CopyRows(const KernelCall& call, const TensorView& x, const TensorView& ind
 }
 
 constexpr KernelRow kRows[] = {
-    {"embed", Device::kCpu, kProvider, AcceptsEmbed, Embed},
+    {"embed", Device::kCpu, kProvider, AcceptsEither<AcceptsEmbed, AcceptsPackedEmbed>, Embed},
     {"gather_rows", Device::kCpu, kProvider, AcceptsGatherRows, GatherRows},
     {"sample", Device::kCpu, kProvider, AcceptsSample, Sample},
     {"kv_write", Device::kCpu, kProvider, AcceptsKvWrite, KvWrite},
@@ -30,6 +30,7 @@ constexpr KernelRow kRows[] = {
 }  // namespace
 
 void Embed(const KernelCall& call) {
+  if (IsPacked(call.in[1].dtype)) return PackedEmbed(call);
   const EmbedArgs args = ReadEmbed(call);
   CopyRows(call, args.w, args.ids, args.y);
 }

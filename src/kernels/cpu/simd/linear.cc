@@ -263,22 +263,19 @@ namespace {
 
 HWY_EXPORT(Linear);
 
+void RunLinear(const KernelCall& call) {
+  if (IsPacked(call.in[1].dtype)) return PackedLinear(call);
+  HWY_DYNAMIC_DISPATCH(Linear)
+  (call);
+}
+
 constexpr KernelRow kRows[] = {
-    {"linear", Device::kCpu, kProvider, AcceptsLinear,
-     [](const KernelCall& call) {
-       HWY_DYNAMIC_DISPATCH(Linear)
-       (call);
-     }},
-    {"linear2", Device::kCpu, kProvider, AcceptsLinear2,
-     [](const KernelCall& call) {
-       HWY_DYNAMIC_DISPATCH(Linear)
-       (call);
-     }},
-    {"linear3", Device::kCpu, kProvider, AcceptsLinear3,
-     [](const KernelCall& call) {
-       HWY_DYNAMIC_DISPATCH(Linear)
-       (call);
-     }},
+    {"linear", Device::kCpu, kProvider, AcceptsEither<AcceptsLinear, AcceptsPackedLinear>,
+     RunLinear},
+    {"linear2", Device::kCpu, kProvider, AcceptsEither<AcceptsLinear2, AcceptsPackedLinear2>,
+     RunLinear},
+    {"linear3", Device::kCpu, kProvider, AcceptsEither<AcceptsLinear3, AcceptsPackedLinear3>,
+     RunLinear},
 };
 
 }  // namespace

@@ -179,24 +179,13 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace rw::simd {
-namespace {
 
 HWY_EXPORT(PackedLinear);
 
-void Run(const KernelCall& call) {
+void PackedLinear(const KernelCall& call) {
   HWY_DYNAMIC_DISPATCH(PackedLinear)
   (call);
 }
-
-constexpr KernelRow kRows[] = {
-    {"linear", Device::kCpu, kProvider, AcceptsPackedLinear, Run},
-    {"linear2", Device::kCpu, kProvider, AcceptsPackedLinear2, Run},
-    {"linear3", Device::kCpu, kProvider, AcceptsPackedLinear3, Run},
-};
-
-}  // namespace
-
-std::span<const KernelRow> PackedRows() { return kRows; }
 
 }  // namespace rw::simd
 #endif  // HWY_ONCE

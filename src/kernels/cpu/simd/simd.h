@@ -15,9 +15,9 @@ std::span<const KernelRow> ElementwiseRows();
 std::span<const KernelRow> RowOpRows();      // embed, sample, kv_write
 std::span<const KernelRow> NormRows();       // rms_norm, add_rms_norm
 std::span<const KernelRow> LinearRows();     // linear, linear2, linear3
-std::span<const KernelRow> PackedRows();     // linear, linear2, linear3 of packed weights
 std::span<const KernelRow> RopeRows();       // rope, rope_kv_write, qk_norm_rope(_kv_write)
 std::span<const KernelRow> AttentionRows();  // attention
+void PackedLinear(const KernelCall& call);   // with packed weights; LinearRows() hand them on
 extern const KernelRow kNativeRow;           // programs (native/program.h)
 
 }  // namespace rw::simd
