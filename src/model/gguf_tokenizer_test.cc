@@ -8,6 +8,7 @@
 #include "model/chat_template/model_chat_template.h"
 #include "model/gguf_testing.h"
 #include "model/model_files.h"
+#include "model/score_merges.h"
 #include "model/test_files.h"
 
 namespace rw {
@@ -78,6 +79,15 @@ TEST(GgufTokenizer, MergesFollowFromScores) {
     return texts;
   };
   EXPECT_EQ(merges(*made->root().Get("model")->Get("merges")), merges(recorded->root()));
+}
+
+TEST(GgufTokenizer, LongPiecesAreNotCut) {
+  const std::string longest(256, 'a');
+  const std::string longer(257, 'a');
+  const std::vector<ScoredPiece> pieces = {
+      {"a", -1}, {std::string_view(longest).substr(1), -2}, {longest, -3}, {longer, -4}};
+  using Pair = std::pair<size_t, size_t>;
+  EXPECT_THAT(MergesByScore(pieces), testing::ElementsAre(Pair(1, 0), Pair(0, 1)));
 }
 
 GgufBytes Bpe(std::string_view pre) {

@@ -14,6 +14,11 @@ struct Merge {
   size_t right_length;  // in characters
 };
 
+// Bytes; a longer piece is never a product of merges here, so that a file of huge ones costs no
+// more than its size. SentencePiece trains pieces of up to 16 characters, Gemma's longest has 93
+// bytes.
+constexpr size_t kLongest = 256;
+
 bool BeginsCharacter(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
 
 size_t Characters(std::string_view text) {
@@ -30,7 +35,7 @@ std::vector<std::pair<size_t, size_t>> MergesByScore(std::span<const ScoredPiece
   std::vector<Merge> merges;
   for (size_t i = 0; i < pieces.size(); ++i) {
     const std::string_view text = pieces[i].text;
-    if (places[text] != i) continue;
+    if (places[text] != i || text.size() > kLongest) continue;
     const size_t first = merges.size();
     for (size_t cut = 1; cut < text.size(); ++cut) {
       if (!BeginsCharacter(text[cut])) continue;
