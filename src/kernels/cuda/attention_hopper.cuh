@@ -46,10 +46,10 @@ struct Hopper {
 
   static constexpr int kTasks = 2;
   struct Shared {
-    static constexpr int kReleases = kConsumers * kWarpgroupThreads / 32;
+    static constexpr int kReaders = kConsumers * kWarpgroupThreads;
     PrefillTask task[kTasks];  // of no rows: the end
-    Ring<kTasks, kReleases> tasks;
-    Ring<kStages, kReleases> keys, values;
+    Ring<kTasks, kReaders> tasks;
+    Ring<kStages, kReaders / 32> keys, values;
 
     __device__ void Init() {
       tasks.Init();
@@ -277,8 +277,7 @@ struct Hopper {
       if (task.rows == 0) break;
       Attend(p, task, shared, memory, group, done);
       done += Walk(task).tiles;
-      __syncwarp();
-      shared.tasks.Release(tasks);
+      shared.tasks.ReleaseOfThread(tasks);
     }
   }
 
@@ -319,7 +318,7 @@ struct Hopper {
     PassTurn(group);
     WaitForProducts<0>();
     Settle(scores);
-    shared.keys.Release(done);
+    shared.keys.ReleaseOfWarp(done);
     weigh(begin);
     Round(scores, weights);
     for (int i = 1; i < tiles; ++i) {
@@ -334,12 +333,12 @@ struct Hopper {
       PassTurn(group);
       WaitForProducts<1>();
       Settle(scores);
-      shared.keys.Release(done + i);
+      shared.keys.ReleaseOfWarp(done + i);
       weigh(begin + i * kKeys);
       WaitForProducts<0>();
 #pragma unroll
       for (int part = 0; part < kParts; ++part) Settle(running.sum[part]);
-      shared.values.Release(done + i - 1);
+      shared.values.ReleaseOfWarp(done + i - 1);
       Shrink(keep, running);
       Round(scores, weights);
     }
@@ -351,7 +350,7 @@ struct Hopper {
     WaitForProducts<0>();
 #pragma unroll
     for (int part = 0; part < kParts; ++part) Settle(running.sum[part]);
-    shared.values.Release(last);
+    shared.values.ReleaseOfWarp(last);
     SyncNamed(1 + group, kWarpgroupThreads);  // nobody reads queries any more
     if (task.first + row0 < task.rows) Store(p, task, row0, queries, running);
   }

@@ -44,8 +44,9 @@ __device__ __forceinline__ void WaitForPhase(uint32_t barrier, int parity) {
       : "memory");
 }
 
-// A ring of places in shared memory that one thread fills (and the copies that it starts) and
-// kReleases warps empty. Places are numbered from the start of the kernel on.
+// A ring of places in shared memory that one thread fills (and the copies that it starts) and that
+// is empty after kReleases releases: of warps, where products read it, or of threads, where each
+// loads from it. Places are numbered from the start of the kernel on.
 template <int kPlaces, int kReleases>
 struct Ring {
   uint64_t full[kPlaces], empty[kPlaces];
@@ -58,11 +59,11 @@ struct Ring {
   }
   __device__ uint32_t Full(int i) { return SharedAddress(&full[i % kPlaces]); }
   __device__ void WaitFull(int i) { WaitForPhase(Full(i), i / kPlaces % 2); }
-  __device__ void WaitEmpty(int i) {
-    WaitForPhase(SharedAddress(&empty[i % kPlaces]), i / kPlaces % 2 ^ 1);
-  }
-  __device__ void Release(int i) {
-    if (threadIdx.x % 32 == 0) Arrive(SharedAddress(&empty[i % kPlaces]));
+  __device__ uint32_t Empty(int i) { return SharedAddress(&empty[i % kPlaces]); }
+  __device__ void WaitEmpty(int i) { WaitForPhase(Empty(i), i / kPlaces % 2 ^ 1); }
+  __device__ void ReleaseOfThread(int i) { Arrive(Empty(i)); }
+  __device__ void ReleaseOfWarp(int i) {
+    if (threadIdx.x % 32 == 0) Arrive(Empty(i));
   }
 };
 
