@@ -70,9 +70,9 @@ class RegionWriter {
     const auto it = std::ranges::find(ports, id);
     if (it != ports.end()) return static_cast<int>(it - ports.begin());
     ports.push_back(id);
-    const bool weight = graph_.value(id).kind == Value::Kind::kWeight;
+    const bool constant = graph_.value(id).kind != Value::Kind::kResult;
     auto& list = &ports == &region_.in ? region_.program.in : region_.program.out;
-    list.push_back({graph_.type(id).dtype, weight});
+    list.push_back({graph_.type(id).dtype, constant});
     return static_cast<int>(ports.size()) - 1;
   }
 

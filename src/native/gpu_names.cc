@@ -61,9 +61,8 @@ GpuNames::GpuNames(const Program& program, const Part& part, const GpuMapping& m
 }
 
 GpuNames::When GpuNames::WhenOf(const Instr& load) const {
-  const bool weight = program_.in[static_cast<size_t>(load.port)].weight;
-  if (!weight || load.rows == Rows::kOwn) return When::kLate;
-  return load.rows == Rows::kShared ? When::kEarly : When::kGuessed;
+  if (load.rows == Rows::kOwn || !IsConstant(load.port)) return When::kLate;
+  return load.picker < 0 || IsConstant(load.picker) ? When::kEarly : When::kGuessed;
 }
 
 bool GpuNames::IsPacked(size_t i) const {

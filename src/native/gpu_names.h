@@ -25,10 +25,13 @@ class GpuNames {
   const Instr& At(size_t i) const { return part_.code[i]; }
   int64_t Reps(size_t i) const { return map_.RepsOf(At(i).length); }
 
-  // When a load can be on its way: weights before earlier kernels have ended. Of a table of
-  // weights, the row that seems to be asked for then: a guess, which is made good afterwards.
+  // When a load can be on its way: what is constant, before earlier kernels have ended. Of a table
+  // whose rows are picked by numbers that are not, the row that seems to be asked for then: a
+  // guess, which is made good afterwards. Rows of its own are late always: in a model kernels make
+  // them.
   enum class When : uint8_t { kEarly, kGuessed, kLate };
   When WhenOf(const Instr& load) const;
+  bool IsConstant(int port) const { return program_.in[static_cast<size_t>(port)].constant; }
 
   // Octets come from memory or a rounding as they would lie in memory, and are widened where used.
   bool IsPacked(size_t i) const;

@@ -68,12 +68,13 @@ class PartText {
     const Wanted all(part_.code.size(), true);
     Line("const unsigned at = u.t;");
     WriteCounts();
+    WritePickers([&](int picker) { return names_.IsConstant(picker); });
     WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kEarly; });
     const std::vector<int> guessed = GuessedPickers();
     for (const int picker : guessed) Line("const int g{0} = Peek(p.port[{0}], u.row);", picker);
     WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kGuessed; });
     WriteWait();
-    WritePickers();
+    WritePickers([&](int picker) { return !names_.IsConstant(picker); });
     WriteLoads(all, [&](const Instr& load) { return names_.WhenOf(load) == When::kLate; });
     for (const int picker : guessed) WriteAmends(picker);
     for (size_t i = 0; i < part_.code.size(); ++i) {
@@ -90,7 +91,7 @@ class PartText {
   // so that a result may lie where an operand does.
   void WriteLooped() {
     WriteWait();
-    WritePickers();
+    WritePickers([](int) { return true; });
     for (size_t i = 0; i < part_.code.size(); ++i) {
       if (!At(i).scalar) continue;
       if (At(i).code == Code::kSumSquares) {
@@ -149,10 +150,12 @@ class PartText {
     }
   }
 
-  void WritePickers() {
+  template <class Chosen>
+  void WritePickers(const Chosen& chosen) {
     std::vector<int> pickers;
     for (const Instr& instr : part_.code) {
-      if (instr.picker < 0 || std::ranges::count(pickers, instr.picker)) continue;
+      if (instr.picker < 0 || !chosen(instr.picker)) continue;
+      if (std::ranges::count(pickers, instr.picker)) continue;
       pickers.push_back(instr.picker);
       Line("const int i{0} = Index(p.port[{0}], u.row);", instr.picker);
     }

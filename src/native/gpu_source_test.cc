@@ -85,6 +85,17 @@ TEST(GpuSource, RopeOfHalvesLoadsEachElementOnce) {
   EXPECT_EQ(loads, 2u + 2 * 2u);
 }
 
+TEST(GpuSource, RopeOfAStepKnowsItsAnglesBeforeTheWait) {
+  const std::string part =
+      PartOf(testing::Rope({kBf, 32, 8, 128, 128, "half", "", kF32, kF32, true, kBf, true}), 1);
+  ExpectInOrder(
+      part,
+      {"const int i3 = Index(p.port[3], u.row);", "const int i5 = Index(p.port[5], u.row);",
+       "LoadPicked<kWhole, float>(p.port[4], i3, 0", "LoadPicked<kWhole, float>(p.port[4], i3, 64",
+       "WaitForPrevious();", "u.head[k] * 128 + 0"});
+  EXPECT_THAT(part, Not(HasSubstr("Peek")));
+}
+
 TEST(GpuSource, RopeInterleavedMovesNeighboursTogether) {
   const std::string part = PartOf(testing::Rope({kBf, 4, 1, 64, 64, "interleaved"}), 0);
   ExpectInOrder(part, {"LoadPair<kWhole>(Row<BF16>(p.port[0], u.row) + u.head[k] * 64 + 0, ",

@@ -39,7 +39,7 @@ std::string PrintInstr(size_t index, const Instr& instr) {
 std::string PrintPorts(std::string_view kind, const std::vector<Port>& ports) {
   std::string text(kind);
   for (const Port& port : ports) {
-    text += fmt::format(" {}{}", Name(port.dtype), port.weight ? "*" : "");
+    text += fmt::format(" {}{}", Name(port.dtype), port.constant ? "*" : "");
   }
   return text;
 }

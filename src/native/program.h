@@ -77,8 +77,9 @@ struct Part {
 
 struct Port {
   DType dtype;
-  // Never written while the program may run: can be read before earlier kernels have ended.
-  bool weight = false;
+  // A weight or an input of the step: no kernel writes it, so it can be read before earlier ones
+  // have ended.
+  bool constant = false;
 };
 
 struct Program {

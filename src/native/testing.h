@@ -130,6 +130,7 @@ struct RopeCase {
   DType q_weight = DType::kF32, k_weight = DType::kF32;
   bool writes = false;
   DType cache = DType::kF32;
+  bool step_inputs = false;  // positions and slots are constant
 
   bool norms() const { return !style.empty(); }
   std::vector<Segment> Cut() const {
@@ -143,16 +144,16 @@ struct RopeCase {
 inline Program Rope(const RopeCase& c) {
   Program program;
   program.cache = c.cache;
-  const auto in = [&](DType dtype, bool weight = false) {
-    program.in.push_back({dtype, weight});
+  const auto in = [&](DType dtype, bool constant = false) {
+    program.in.push_back({dtype, constant});
     return static_cast<int>(program.in.size()) - 1;
   };
   const int q = in(c.dtype), k = in(c.dtype);
   const int v = c.writes ? in(c.dtype) : -1;
   const std::array weights = {c.norms() ? in(c.q_weight, true) : -1,
                               c.norms() ? in(c.k_weight, true) : -1};
-  const int pos = in(DType::kI32), cs = in(DType::kF32, true);
-  const int slot = c.writes ? in(DType::kI32) : -1;
+  const int pos = in(DType::kI32, c.step_inputs), cs = in(DType::kF32, true);
+  const int slot = c.writes ? in(DType::kI32, c.step_inputs) : -1;
   const auto turned_row = [&](Part& part, int port, size_t which) {
     Operand x = Memory(port, c.dtype, c.d);
     if (c.norms()) {
@@ -209,6 +210,8 @@ inline std::vector<Named> AllPrograms() {
       {"norm rope kv write", Rope({kBf, 32, 8, 128, 128, "half", "llama", kBf, kBf, true, kBf})},
       {"norm rope kv write, partial",
        Rope({kF16, 4, 2, 128, 64, "half", "gemma", kF16, kF32, true, kF8})},
+      {"rope kv write of a step",
+       Rope({kBf, 32, 8, 128, 128, "half", "", kF32, kF32, true, kBf, true})},
       {"norm rope of odd heads", Rope({kBf, 4, 2, 80, 80, "half", "olmo", kBf, kBf})},
       {"norm rope interleaved",
        Rope({kF32, 4, 2, 96, 32, "interleaved", "llama", kF32, kF32, true, kF32})},

@@ -331,10 +331,10 @@ std::vector<Turned> TurnedCases() {
         for (const bool writes : {false, true}) {
           const testing::CacheKind kind = testing::kCacheKinds[turn % 5];
           const auto weight = [&](size_t i) { return testing::kFloatTypes[(turn + i) / 2 % 3]; };
-          cases.push_back(
-              {{dtype, heads.hq, heads.hk, heads.d, heads.turned, layout,
-                styles[(turn / 2 + turn) % 4], weight(0), weight(1), writes, kind.dtype},
-               kind.scaled});
+          cases.push_back({{dtype, heads.hq, heads.hk, heads.d, heads.turned, layout,
+                            styles[(turn / 2 + turn) % 4], weight(0), weight(1), writes, kind.dtype,
+                            turn % 3 == 0},
+                           kind.scaled});
           ++turn;
         }
       }
@@ -362,7 +362,7 @@ TEST_F(GpuNative, RopeEqualsKernels) {
 TEST_F(GpuNative, RopeOfManyTokensEqualsKernels) {
   constexpr DType kBf = DType::kBF16, kF8 = DType::kF8E4M3;
   const std::vector<Turned> cases = {
-      {{kBf, 5, 1, 64, 64, "half", "", kBf, kBf, true, kBf}, false},
+      {{kBf, 5, 1, 64, 64, "half", "", kBf, kBf, true, kBf, true}, false},
       {{kBf, 5, 1, 128, 128, "half", "llama", kBf, kBf, true, kF8}, true},
       {{kBf, 3, 3, 96, 96, "interleaved", "", kBf, kBf, true, kF8}, false},
       {{DType::kF16, 5, 1, 80, 80, "half", "gemma", kBf, kBf, true, DType::kF16}, false}};
