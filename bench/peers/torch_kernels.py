@@ -2,7 +2,7 @@
 """The cases of gpu_bench as torch.compile makes them (Inductor's kernels), with the same shapes and
 method, so that both run in one session on one card.
 
-    torch_kernels.py [--json FILE] [--filter TEXT] [--quick] [--budget SECONDS]
+    torch_kernels.py [--json FILE] [--filter REGEX] [--quick] [--budget SECONDS]
 
 Compiling takes most of the time: cases that begin after the budget are listed as skipped.
 `--device cpu` runs everything without compiling, on tiny shapes, to check the script.
@@ -10,6 +10,7 @@ Compiling takes most of the time: cases that begin after the budget are listed a
 
 import argparse
 import json
+import re
 import time
 from functools import partial
 
@@ -71,10 +72,18 @@ def make_rope(n, hq, hk, d, device):
     return qkv, pos, angles(d, device), slot, keys, values, hq, hk
 
 
+def rms_norm(x, w):
+    square = x.float().pow(2).mean(-1, keepdim=True)
+    return w * (x.float() * torch.rsqrt(square + EPS)).to(x.dtype)
+
+
+def make_norm(n, h, device):
+    return uniform(n, h, device=device), uniform(h, device=device)
+
+
 def add_rms_norm(a, b, w):
     x = a + b
-    square = x.float().pow(2).mean(-1, keepdim=True)
-    return x, w * (x.float() * torch.rsqrt(square + EPS)).to(x.dtype)
+    return x, rms_norm(x, w)
 
 
 def make_add(n, h, device):
@@ -108,11 +117,15 @@ def cases(options):
             moved = n * d * (4 * hq + 8 * hk + 4) + 8 * n
             make = partial(make_rope, n, hq, hk, d, options.device)
             yield "rope_kv_write", f"{hq}/{hk}x{d}", n, rope_kv_write, make, moved, 0
-    for h in [2048, 4096, 8192]:
+    for h in [4096, 14336]:
+        for n in token_counts(options):
+            make = partial(make_norm, n, h, options.device)
+            yield "rms_norm", f"h={h}", n, rms_norm, make, 2 * (2 * n * h + h), 0
+    for h in [2048, 4096, 8192, 14336]:
         for n in token_counts(options):
             make = partial(make_add, n, h, options.device)
             yield "add_rms_norm", f"h={h}", n, add_rms_norm, make, 2 * (4 * n * h + h), 0
-    for h in [8192, 14336]:
+    for h in [4096, 8192, 14336]:
         for n in token_counts(options):
             make = partial(make_silu, n, h, options.device)
             yield "silu_mul", f"h={h}", n, silu_mul, make, 6 * n * h, 0
@@ -154,7 +167,7 @@ def main():
     with torch.inference_mode():
         for group, shape, n, function, make, moved, flops in cases(options):
             name = f"{group}/{shape}/n={n}"
-            if options.filter not in name or (options.device == "cpu" and n > 16):
+            if not re.search(options.filter, name) or (options.device == "cpu" and n > 16):
                 continue
             if time.monotonic() - begin > options.budget:
                 report["skipped"].append(name)
