@@ -8,7 +8,7 @@ namespace {
 
 constexpr int64_t kFoldLanes = 32;  // as in kernels/gpu/norm.cuh
 constexpr int64_t kMaxLanes = 256;  // there kMaxNormLanes
-constexpr int64_t kMostHeld = 4;    // octets of a thread that stay in registers
+constexpr int64_t kMostHeld = 8;    // octets of a thread that stay in registers
 
 int64_t OctetsOf(int64_t length) { return (length + kOctet - 1) / kOctet; }
 

@@ -60,8 +60,8 @@ TEST(GpuSource, AddRmsNorm) {
 }
 
 TEST(GpuSource, WideRowsAreReadAgain) {
-  const std::string part = PartOf(testing::AddRmsNorm({kBf, kBf, 1, 16384, "llama"}), 0);
-  ExpectInOrder(part, {"for (unsigned at = u.t; at < 2048; at += 256) {", "Squares(", "}",
+  const std::string part = PartOf(testing::AddRmsNorm({kBf, kBf, 1, 17408, "llama"}), 0);
+  ExpectInOrder(part, {"for (unsigned at = u.t; at < 2176; at += 256) {", "Squares(", "}",
                        "Fold<256>", "for (unsigned at", "Store<"});
   EXPECT_EQ(part.find("Store<"), part.rfind("for (unsigned at") +
                                      part.substr(part.rfind("for (unsigned at")).find("Store<"));

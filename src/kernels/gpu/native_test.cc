@@ -104,7 +104,7 @@ std::vector<NormCase> NormCases(int64_t heads) {
   std::vector<NormCase> cases;
   size_t turn = 0;  // styles and types of weights take turns
   for (const DType dtype : testing::kFloatTypes) {
-    for (const int64_t h : {1, 31, 64, 97, 128, 264, 576, 3000, 4096, 8192, 9000}) {
+    for (const int64_t h : {1, 31, 64, 97, 128, 264, 576, 3000, 4096, 8192, 14344, 17000}) {
       if (heads > 1 && h > 300) continue;
       cases.push_back({dtype, testing::kFloatTypes[turn % 3], heads, h, kStyles[turn / 2 % 3]});
       ++turn;
@@ -170,7 +170,7 @@ TEST_F(GpuNative, AddRmsNormEqualsKernel) {
 
 TEST_F(GpuNative, TwoNormsInARowEqualKernels) {
   std::vector<NormCase> cases;
-  for (const int64_t h : {97, 264, 2048, 9000}) {
+  for (const int64_t h : {97, 264, 2048, 9000, 17000}) {
     cases.push_back({DType::kBF16, DType::kF32, 1, h, "gemma"});
     cases.push_back({DType::kF32, DType::kF32, 1, h, "llama"});
   }
