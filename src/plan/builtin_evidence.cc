@@ -12,6 +12,8 @@ struct RulesFile {
   std::string_view json;
 };
 
+using std::string_view_literals::operator""sv;  // long texts, their lengths known
+
 // Written by CMake from the files of these names.
 constexpr RulesFile kFiles[] = {
 #include "builtin_rules.inc"

@@ -203,20 +203,58 @@ Case CaseOf(const EvidenceRow& row) {
   return {row.question, row.device, row.device_name, row.arch, row.dtype};
 }
 
-// One row where all of a case agree, for as many tokens; otherwise as they are.
+bool Overlap(const Bounds& a, const Bounds& b) { return a.least <= b.most && b.least <= a.most; }
+bool Overlap(const std::optional<Bounds>& a, const std::optional<Bounds>& b) {
+  return !a || !b || Overlap(*a, *b);
+}
+template <class T>
+bool MayBeSame(const std::optional<T>& a, const std::optional<T>& b) {
+  return !a || !b || *a == *b;
+}
+
+// Whether there may be a call and a step that both speak of.
+bool Meet(const EvidenceRow& a, const EvidenceRow& b) {
+  return Overlap(a.tokens, b.tokens) && Overlap(a.where.d, b.where.d) &&
+         Overlap(a.where.hq, b.where.hq) && Overlap(a.where.hk, b.where.hk) &&
+         Overlap(a.where.width, b.where.width) && MayBeSame(a.where.kv_dtype, b.where.kv_dtype) &&
+         MayBeSame(a.where.kv_layout, b.where.kv_layout);
+}
+
+// Rows of one case: those that choose the same as one, as long as nothing that was measured within
+// its shapes and numbers of tokens chooses otherwise.
+std::vector<EvidenceRow> JoinCase(const std::vector<EvidenceRow>& rows) {
+  std::vector<std::vector<EvidenceRow>> groups;
+  const auto add = [&](const EvidenceRow& row) {
+    for (std::vector<EvidenceRow>& group : groups) {
+      if (group.front().choice != row.choice) continue;
+      group.push_back(row);
+      const EvidenceRow joined = Joined(group);
+      if (std::ranges::none_of(rows, [&](const EvidenceRow& other) {
+            return other.choice != row.choice && Meet(other, joined);
+          })) {
+        return;
+      }
+      group.pop_back();
+    }
+    groups.push_back({row});
+  };
+  std::ranges::for_each(rows, add);
+  std::vector<EvidenceRow> joined;
+  for (const auto& group : groups) {
+    joined.push_back(group.size() > 1 ? Joined(group) : group.front());
+  }
+  return joined;
+}
+
+// A case of which a row was suppressed stays as it is: what it would be joined over is in doubt.
 std::vector<EvidenceRow> JoinShapes(const std::vector<EvidenceRow>& rows,
                                     const std::set<Case>& doubtful) {
   std::map<Case, std::vector<EvidenceRow>> cases;
   for (const EvidenceRow& row : rows) cases[CaseOf(row)].push_back(row);
   std::vector<EvidenceRow> joined;
   for (const auto& [key, same] : cases) {
-    const bool agree = std::ranges::all_of(
-        same, [&](const EvidenceRow& row) { return row.choice == same.front().choice; });
-    if (same.size() > 1 && agree && !doubtful.contains(key)) {
-      joined.push_back(Joined(same));
-    } else {
-      joined.insert(joined.end(), same.begin(), same.end());
-    }
+    const std::vector<EvidenceRow> of_case = doubtful.contains(key) ? same : JoinCase(same);
+    joined.insert(joined.end(), of_case.begin(), of_case.end());
   }
   return joined;
 }

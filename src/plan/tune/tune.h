@@ -23,7 +23,8 @@ struct Proposals {
 // A row for each range of tokens in which one side of a question wins by more than the spread: of a
 // fusion, its kernel against the best of the other variants; of an op, hand-written against native
 // code. Numbers of tokens between two winners of the same kind go with them; between winners of two
-// kinds the change is put halfway. Where all shapes agree there is one row for them.
+// kinds the change is put halfway. Shapes that agree share a row, as long as none between them says
+// otherwise.
 Proposals Propose(const std::vector<Matrix>& matrices, const std::vector<EndToEnd>& runs);
 
 // A call for which a plan takes another variant than the fastest, by more than the spread.

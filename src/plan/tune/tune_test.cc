@@ -109,7 +109,12 @@ TEST(Propose, ShapesThatAgreeAreOneRow) {
   EXPECT_EQ(rows[0].margin, "+33.3 to +100.0 %");
   add(256, 3);
   rows = Propose({MatrixOf(cells)}, {}).rows;
-  EXPECT_THAT(rows, SizeIs(3));
+  ASSERT_THAT(Told(rows), ElementsAre("pass_config.fuse_rope_kvcache on 1",
+                                      "pass_config.fuse_rope_kvcache off 1"));
+  EXPECT_EQ(rows[0].where.d, (Bounds{64, 128}));
+  EXPECT_EQ(rows[1].where.d, (Bounds{256, 256}));
+  add(512, 1);  // 256 lies between
+  EXPECT_THAT(Propose({MatrixOf(cells)}, {}).rows, SizeIs(3));
 }
 
 TEST(Propose, OnlyWhatWinsByMoreThanTheSpread) {
@@ -230,18 +235,21 @@ struct KnownPick {
   double factor;  // at most
 };
 constexpr KnownPick kKnownPicks[] = {
-    // On an H200 add and rms_norm apart win by hand, rms_norm alone as native code, and a plan
-    // gives
-    // an op one code.
-    {"add_rms_norm bfloat16, width 14336", 1, 1.05},
     // On the CPU; for 16 and for 256 tokens generated code is no slower than this.
     {"gelu_tanh_mul bfloat16, width 4096", 64, 1.09},
     // On the CPU; all its parts apart are faster than both, for 4 to 4096 tokens.
     {"qk_norm_rope_kv_write bfloat16, d 64, hq 8, hk 2, kv bfloat16 NHD", 256, 1.06},
 };
 
+// On an H200 writing into an fp8 cache apart from q/k norm and rope wins for many tokens. A plan
+// gets there by another fusion, which is none of the call's.
+bool IsPartly(const WrongPick& pick) {
+  return pick.fastest == "expanded1" && pick.call.starts_with("qk_norm_rope_kv_write bfloat16") &&
+         pick.call.find("kv fp8_e4m3") != std::string::npos && pick.tokens == 4096;
+}
+
 bool IsKnown(const WrongPick& pick) {
-  return std::ranges::any_of(kKnownPicks, [&](const KnownPick& known) {
+  return IsPartly(pick) || std::ranges::any_of(kKnownPicks, [&](const KnownPick& known) {
     return pick.call == known.call && pick.tokens == known.tokens &&
            pick.picked_us < known.factor * pick.fastest_us;
   });
