@@ -111,10 +111,15 @@ def by_hand(results):
                   "by hand"], rows)
 
 
+def is_shown(cell):
+    usual = cell.get("kv_dtype", "bfloat16") == "bfloat16" and cell.get("kv_layout", "NHD") == "NHD"
+    return "absent" not in cell and cell["dtype"] == "bfloat16" and cell["cache"] == "cold" and usual
+
+
 def native(results):
     times = {}
     for cell in results["cells"]:
-        if "absent" not in cell:
+        if is_shown(cell):
             shape = (cell["op"], cell.get("width"), cell.get("d"), cell.get("hq"), cell.get("hk"))
             times.setdefault(shape, {}).setdefault(cell["tokens"], {})[cell["variant"]] = cell
     shown = [("rms_norm", 4096, None, None, None), ("add_rms_norm", 4096, None, None, None),
@@ -141,6 +146,28 @@ def beside_torch(results):
     return table(["tokens", "by hand, us", "generated", "torch.compile"],
                  [[n] + [cell(v[c]) for c in ("fused", "native", "torch.compile")]
                   for n, v in sorted(times.items()) if "torch.compile" in v])
+
+
+def rows_beside_torch(results):
+    times = {}
+    for case in results["cases"]:
+        times.setdefault((case["op"], case["width"], case["n"]), {})[case["variant"]] = case
+    rows = []
+    for (op, width, n), variants in sorted(times.items(), key=lambda entry: entry[0]):
+        us = lambda v: f"{variants[v]['median_us']:.2f}" if v in variants else ""
+        ratio = variants["native"]["median_us"] / variants["torch.compile"]["median_us"]
+        rows.append([op, width, n, us("fused"), us("custom"), us("native"), us("torch.compile"),
+                     f"{ratio:.2f}"])
+    return table(["op", "width", "tokens", "one kernel by hand, us", "its parts by hand", "generated",
+                  "torch.compile", "generated / torch.compile"], rows)
+
+
+def rope_on_and_off(results):
+    cell = lambda gain: f"{gain['median']:+.2f} % ({gain['low']:+.2f} to {gain['high']:+.2f})"
+    return table(["shape", "batch", "prompt", "generating", "noise of it"],
+                 [[shape_of(r["model"]), r["batch_size"], cell(r["prompt"]["gain_percent"]),
+                   cell(r["generate"]["gain_percent"]),
+                   f"{r['generate']['gain_percent']['noise']:.2f} %"] for r in results["results"]])
 
 
 def page():
@@ -185,6 +212,10 @@ call on one card (`native.json`):
 
 {beside_torch(load('native.json'))}
 
+RMSNorm, add and RMSNorm, and SiLU times a factor likewise (`native_rows.json`):
+
+{rows_beside_torch(load('native_rows.json'))}
+
 ## A prompt of 2048 tokens, 8B
 
 {prompt['median']:.0f} tokens/s ({prompt['min']:.0f} to {prompt['max']:.0f}); with 7.5 G weights in
@@ -199,6 +230,10 @@ products that is {prompt['median'] * 2 * 7.5e9 / 1e12:.0f} TFLOP/s.
 ## Gain of each fusion, generating, on and off in turn
 
 {gains(load('fusions.json'))}
+
+`fuse_rope_kvcache` alone, `fuse_linear_rope_kvcache` off in both (`rope_ab.json`):
+
+{rope_on_and_off(load('rope_ab.json'))}
 
 ## RoPE and KV write, operands not in the L2 cache
 
