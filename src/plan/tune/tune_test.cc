@@ -250,9 +250,9 @@ bool IsPartly(const WrongPick& pick) {
 
 bool IsKnown(const WrongPick& pick) {
   return IsPartly(pick) || std::ranges::any_of(kKnownPicks, [&](const KnownPick& known) {
-    return pick.call == known.call && pick.tokens == known.tokens &&
-           pick.picked_us < known.factor * pick.fastest_us;
-  });
+           return pick.call == known.call && pick.tokens == known.tokens &&
+                  pick.picked_us < known.factor * pick.fastest_us;
+         });
 }
 
 TEST(CheckPicks, BuiltInRulesFollowEveryCommittedMatrix) {
