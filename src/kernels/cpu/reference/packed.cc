@@ -71,14 +71,15 @@ float Product(const PackedLayout& layout, const PackedRow& w, const std::vector<
 }
 
 // Column j of y, which is row j of w.
-void MultiplyRow(const LinearArgs& args, const std::vector<std::vector<XGroup>>& x, int64_t j) {
+void MultiplyRow(const LinearArgs& args, const std::vector<std::vector<XGroup>>& x,
+                 const std::vector<float>& bias, int64_t j) {
   const PackedLayout& layout = LayoutOf(args.w.dtype);
   PackedRow w(layout, args.k);
   ReadPackedRow(args.w.dtype, args.w.data, args.k, j, w);
   const auto y_size = static_cast<int64_t>(SizeOf(args.y.dtype));
   for (int64_t i = 0; i < args.n; ++i) {
     float y = Product(layout, w, x[i]);
-    if (args.bias != nullptr) y += ReadVector(*args.bias)[j];
+    if (!bias.empty()) y += bias[j];
     FromFloats(args.y.dtype, &y, 1, RowBytes(args.y, i) + j * y_size);
   }
 }
@@ -103,8 +104,10 @@ void PackedLinear(const KernelCall& call) {
   std::vector<std::vector<XGroup>> x;
   for (int64_t i = 0; i < products[0].n; ++i) x.push_back(RoundRow(products[0].x, i));
   for (const LinearArgs& args : products) {
+    std::vector<float> bias;
+    if (args.bias != nullptr) bias = ReadVector(*args.bias);
     call.pool.ParallelFor(args.m, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t j = begin; j < end; ++j) MultiplyRow(args, x, j);
+      for (int64_t j = begin; j < end; ++j) MultiplyRow(args, x, bias, j);
     });
   }
 }

@@ -14,6 +14,7 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
 #include "kernels/cpu/simd/dot_tile-inl.h"
+#include "kernels/cpu/simd/products-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace rw::simd {
@@ -25,26 +26,18 @@ constexpr int64_t kBlockTokens = 384;  // tokens packed at a time
 constexpr int64_t kExpandTiles = 8;    // from here on, weights become floats once for many tiles
 constexpr int64_t kCachedTiles = 32;   // whose depth block stays in the L2 cache
 
-// A block of packed tokens, cut into tiles of nearly equal width.
-struct Tokens {
+// A block of packed tokens.
+struct Tokens : Tiles<kTileTokens> {
   const float* packed[2];  // for weights that are paired (1) or not (0); null: there are none
-  int64_t first;           // token of x
-  int64_t count;
   Depth depth;
-
-  int64_t tiles() const { return (count + kTileTokens - 1) / kTileTokens; }
-  int64_t TileBegin(int64_t tile) const {
-    return count / tiles() * tile + std::min(tile, count % tiles());
-  }
-  int64_t TileWidth(int64_t tile) const { return TileBegin(tile + 1) - TileBegin(tile); }
 };
 
 template <bool kPairs, class T>
 void PackTiles(const LinearArgs& args, const Tokens& tokens, float* packed, int64_t begin,
                int64_t end) {
   for (int64_t tile = begin; tile < end; ++tile) {
-    const int64_t first = tokens.TileBegin(tile);
-    const int64_t width = tokens.TileWidth(tile);
+    const int64_t first = tokens.Begin(tile);
+    const int64_t width = tokens.Width(tile);
     for (int64_t t = 0; t < width; ++t) {
       PackToken<kPairs>(args.x.row<const T>(tokens.first + first + t), args.k, width, t,
                         packed + first * tokens.depth.padded);
@@ -82,8 +75,8 @@ Rows<W> RowsOf(const LinearArgs& args, const Depth& depth, int64_t begin, int64_
 // Sums of the rows with a tile of tokens; c[token][row].
 template <class W>
 void RunRows(const Tokens& tokens, const Rows<W>& rows, int64_t tile, float* c) {
-  const int64_t first = tokens.TileBegin(tile);
-  const int64_t width = tokens.TileWidth(tile);
+  const int64_t first = tokens.Begin(tile);
+  const int64_t width = tokens.Width(tile);
   TileCall<W> call{
       .w = rows.w,
       .w_stride = rows.stride,
@@ -97,23 +90,6 @@ void RunRows(const Tokens& tokens, const Rows<W>& rows, int64_t tile, float* c) 
   if (width <= kTallTokens) row = RunTiles<kTallRows, kTallTokens>(width, row, rows.count, call);
   row = RunTiles<kTileRows, kTileTokens>(width, row, rows.count, call);
   RunTiles<1, kTileTokens>(width, row, rows.count, call);
-}
-
-// Rounds the sums of rows [begin, end) into y, with the bias.
-template <class Y>
-void WriteBlock(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end,
-                const float* bias, const float* c) {
-  for (int64_t t = 0; t < tokens.count; ++t) {
-    const float* sums = c + t * kBlockRows;
-    Y* y = args.y.row<Y>(tokens.first + t) + begin;
-    if (bias == nullptr) {
-      Map(
-          end - begin, y, [](VF sum) RW_INLINED { return sum; }, sums);
-    } else {
-      Map(
-          end - begin, y, [](VF sum, VF b) RW_INLINED { return hn::Add(sum, b); }, sums, bias);
-    }
-  }
 }
 
 // One tile of tokens: memory bounds the work, so every row of W is read once and from end to end,
@@ -181,16 +157,8 @@ void RunBlock(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64
       }
     }
   }
-  float* bias = nullptr;
-  if (args.bias != nullptr) {
-    bias = c + kBlockRows * tokens.count;
-    WithFloatType(args.bias->dtype, [&]<class B>(B) {
-      Map(
-          end - begin, bias, [](VF b) RW_INLINED { return b; }, args.bias->row<const B>(begin));
-    });
-  }
-  WithFloatType(args.y.dtype,
-                [&]<class Y>(Y) { WriteBlock<Y>(args, tokens, begin, end, bias, c); });
+  WriteSums(args, tokens.first, tokens.count, begin, end - begin, c, kBlockRows,
+            c + kBlockRows * tokens.count);
 }
 
 // Packs x once for all products; twice if some weights are paired and some are not, because the
@@ -218,19 +186,14 @@ void PackTokens(std::span<const LinearArgs> products, ThreadPool& pool, Tokens& 
 // Rows that a product takes among those of all: tiles of the next begin where they would alone.
 int64_t Places(const LinearArgs& args) { return RoundUp(args.m, kTallRows); }
 
-// Rows [begin, end) of all weights, laid end to end.
-void RunPlaces(std::span<const LinearArgs> products, const Tokens& tokens, int64_t begin,
-               int64_t end) {
-  for (const LinearArgs& args : products) {
-    const int64_t row_end = std::min(end, args.m);
-    WithFloatType(args.w.dtype, [&]<class W>(W) {
-      for (int64_t row = std::max<int64_t>(begin, 0); row < row_end; row += kBlockRows) {
-        RunBlock<W>(args, tokens, row, std::min(row + kBlockRows, row_end));
-      }
-    });
-    begin -= Places(args);
-    end -= Places(args);
-  }
+// Those of [begin, end) that are rows of W.
+void RunProduct(const LinearArgs& args, const Tokens& tokens, int64_t begin, int64_t end) {
+  const int64_t row_end = std::min(end, args.m);
+  WithFloatType(args.w.dtype, [&]<class W>(W) {
+    for (int64_t row = begin; row < row_end; row += kBlockRows) {
+      RunBlock<W>(args, tokens, row, std::min(row + kBlockRows, row_end));
+    }
+  });
 }
 
 void Linear(const KernelCall& call) {
@@ -241,11 +204,14 @@ void Linear(const KernelCall& call) {
   const int64_t blocks = (any.n + kBlockTokens - 1) / kBlockTokens;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t first = any.n * b / blocks;
-    Tokens tokens{{}, first, any.n * (b + 1) / blocks - first, CutDepth(any.k)};
+    Tokens tokens{{first, any.n * (b + 1) / blocks - first}, {}, CutDepth(any.k)};
     WithFloatType(any.x.dtype, [&]<class T>(T) { PackTokens<T>(products, call.pool, tokens); });
     const int64_t grain = RoundUp(RowsPerTask(tokens.count * any.k), kTallRows);
     call.pool.ParallelFor(places, grain, [&](int64_t begin, int64_t end) {
-      RunPlaces(products, tokens, begin, end);
+      ForProducts(products, begin, end, Places,
+                  [&](const LinearArgs& args, int64_t from, int64_t to) {
+                    RunProduct(args, tokens, from, to);
+                  });
     });
   }
 }

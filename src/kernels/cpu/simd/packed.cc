@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <limits>
 #include <span>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 
 #include "kernels/cpu/simd/packed_tile-inl.h"
+#include "kernels/cpu/simd/products-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace rw::simd {
@@ -25,18 +25,11 @@ constexpr int64_t kPackedBlock = 40 * kPackedTokens;  // tokens packed at a time
 // Strips that pass by a tile of tokens while it is in the L1 cache.
 constexpr int64_t kStripsTogether = 4;
 
-// A block of packed tokens, cut into tiles of nearly equal width.
-struct XBlock {
+// A block of packed tokens.
+struct XBlock : Tiles<kPackedTokens> {
   const float* words;
-  int64_t first;  // token of x
-  int64_t count;
   int64_t groups;  // of x, up to the end of the widest unit
 
-  int64_t tiles() const { return (count + kPackedTokens - 1) / kPackedTokens; }
-  int64_t Begin(int64_t tile) const {
-    return count / tiles() * tile + std::min(tile, count % tiles());
-  }
-  int64_t Width(int64_t tile) const { return Begin(tile + 1) - Begin(tile); }
   XTile Tile(int64_t tile) const {
     return XTileAt(words + XTileWords(groups, Begin(tile)), groups, Width(tile));
   }
@@ -88,39 +81,20 @@ constexpr auto kStripsFns = []<size_t... I>(std::index_sequence<I...>) {
 }
 (std::make_index_sequence<kPackedLayouts.size()>());
 
-// Rounds the sums of `rows` rows from `row` on into y, with the bias.
-template <class Y>
-void WriteStrip(const LinearArgs& args, const XBlock& x, int64_t row, int64_t rows,
-                const float* bias, const float* sums) {
-  for (int64_t t = 0; t < x.count; ++t) {
-    Map(
-        rows, args.y.row<Y>(x.first + t) + row,
-        [](VF sum, VF b) RW_INLINED { return hn::Add(sum, b); }, sums + t * kStripRows, bias);
-  }
-}
-
 // Strips [begin, end) of one product.
 void RunProduct(const LinearArgs& args, const XBlock& x, int64_t begin, int64_t end) {
   const StripsFn run = kStripsFns[PackedIndex(args.w.dtype)];
   const int64_t bytes = LayoutOf(args.w.dtype).StripBytes(args.k);
-  float* bias = ScratchFloats(Scratch::kTile, (kStripsTogether * x.count + 1) * kStripRows);
-  float* sums = bias + kStripRows;
-  std::fill_n(bias, kStripRows, 0.0f);
+  const int64_t size = x.count * kStripRows;  // sums of a strip
+  float* sums = ScratchFloats(Scratch::kTile, kStripsTogether * size + kStripRows);
+  float* bias = sums + kStripsTogether * size;
   for (int64_t strip = begin; strip < end; strip += kStripsTogether) {
     const int64_t strips = std::min(kStripsTogether, end - strip);
     run(args.w.data + strip * bytes, strips, args.k, x, sums);
     for (int64_t s = 0; s < strips; ++s) {
       const int64_t row = (strip + s) * kStripRows;
-      const int64_t rows = std::min(kStripRows, args.m - row);
-      if (args.bias != nullptr) {
-        WithFloatType(args.bias->dtype, [&]<class B>(B) {
-          Map(
-              rows, bias, [](VF b) RW_INLINED { return b; }, args.bias->row<const B>(row));
-        });
-      }
-      WithFloatType(args.y.dtype, [&]<class Y>(Y) {
-        WriteStrip<Y>(args, x, row, rows, bias, sums + s * x.count * kStripRows);
-      });
+      WriteSums(args, x.first, x.count, row, std::min(kStripRows, args.m - row), sums + s * size,
+                kStripRows, bias);
     }
   }
 }
@@ -141,6 +115,8 @@ void PackBlock(const LinearArgs& any, ThreadPool& pool, XBlock& x) {
   });
 }
 
+int64_t Strips(const LinearArgs& args) { return LayoutOf(args.w.dtype).Strips(args.m); }
+
 void PackedLinear(const KernelCall& call) {
   const std::vector<LinearArgs> products = ReadLinear(call);
   const LinearArgs& any = products.front();
@@ -148,24 +124,19 @@ void PackedLinear(const KernelCall& call) {
   int64_t k = 0;  // up to the end of the widest unit
   for (const LinearArgs& args : products) {
     const PackedLayout& layout = LayoutOf(args.w.dtype);
-    strips += layout.Strips(args.m);
+    strips += Strips(args);
     k = std::max(k, layout.Units(args.k) * layout.unit);
   }
   const int64_t blocks = (any.n + kPackedBlock - 1) / kPackedBlock;
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t first = any.n * b / blocks;
-    XBlock x{nullptr, first, any.n * (b + 1) / blocks - first, k / kXGroup};
+    XBlock x{{first, any.n * (b + 1) / blocks - first}, nullptr, k / kXGroup};
     PackBlock(any, call.pool, x);
     const int64_t grain = RowsPerTask(kStripRows * any.k * x.count / 4);
     call.pool.ParallelFor(strips, grain, [&](int64_t begin, int64_t end) {
-      for (const LinearArgs& args : products) {  // strips of all weights, laid end to end
-        const int64_t own = LayoutOf(args.w.dtype).Strips(args.m);
-        if (begin < own && end > 0) {
-          RunProduct(args, x, std::max<int64_t>(begin, 0), std::min(end, own));
-        }
-        begin -= own;
-        end -= own;
-      }
+      ForProducts(
+          products, begin, end, Strips,
+          [&](const LinearArgs& args, int64_t from, int64_t to) { RunProduct(args, x, from, to); });
     });
   }
 }

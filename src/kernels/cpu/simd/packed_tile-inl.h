@@ -12,6 +12,9 @@
 
 #include <hwy/cache_control.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "base/packed.h"
 #include "kernels/cpu/simd/vec-inl.h"
 #include "kernels/packed_x.h"
