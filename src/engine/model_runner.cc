@@ -7,11 +7,10 @@
 #include "base/check.h"
 #include "engine/kv_scales.h"
 #include "import/import.h"
+#include "kv/pages.h"
 
 namespace rw {
 namespace {
-
-int64_t PagesFor(int64_t tokens) { return (tokens + kPageSize - 1) / kPageSize; }
 
 int64_t BytesPerPage(const ModelConfig& config, DType kv_dtype) {
   return 2 * config.num_layers * config.num_kv_heads * kPageSize * config.head_dim *

@@ -6,14 +6,12 @@
 
 #include "base/check.h"
 #include "kernels/dispatch.h"
-#include "kv/kv_cache.h"
+#include "kv/pages.h"
 
 namespace rw {
 namespace {
 
 constexpr int64_t kLogitBytes = int64_t{256} << 20;  // that one step may give, in float
-
-int64_t PagesFor(int64_t tokens) { return (tokens + kPageSize - 1) / kPageSize; }
 
 // Windows that one step may hold parts of.
 int64_t MostWindows(int64_t max_tokens, int64_t context) {

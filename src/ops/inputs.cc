@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "base/random_fill.h"
-#include "kv/kv_cache.h"
+#include "kv/pages.h"
 
 namespace rw::ops {
 namespace {
@@ -15,8 +15,6 @@ namespace {
 constexpr int64_t kLeastSlots = 1024;  // of a cache: tokens of a step do not lie side by side
 constexpr int64_t kHowWidth = 3;       // temperature, top_p, min_p
 constexpr int64_t kPickWidth = 2;      // top_k, draw
-
-int64_t PagesFor(int64_t positions) { return (positions + kPageSize - 1) / kPageSize; }
 
 // Of a cache that is written.
 int64_t PagesToWrite(const CallShape& shape) {
