@@ -139,6 +139,7 @@ CommandBody AddLatencyBench(CLI::App& bench) {
           "text, or json: one object")
       ->check(CLI::IsMember({"text", "json"}))
       ->default_str("text");
+  latency->add_flag("--json", flags->json, "The same as --format json");
   return [flags] { return BenchLatency(*flags); };
 }
 

@@ -12,7 +12,7 @@
 #include "cli/progress.h"
 #include "cli/scores_file.h"
 #include "engine/perplexity.h"
-#include "model/tokenizer/tokenizer.h"
+#include "model/model_files.h"
 
 namespace rw {
 namespace {
@@ -53,7 +53,7 @@ Status ResolveWindows(const Flags& flags, const ModelConfig& config, TextScores&
 }
 
 Result<std::vector<int32_t>> ReadTokens(const Flags& flags, const ModelConfig& config) {
-  RW_ASSIGN(const Tokenizer tokenizer, Tokenizer::Load(flags.model.model + "/tokenizer.json"));
+  RW_ASSIGN(const Tokenizer tokenizer, LoadTokenizer(flags.model.model));
   RW_ASSIGN(const std::string text, ReadFile(flags.text));
   auto tokens = tokenizer.Encode(text, SpecialTokens::kAdd);
   if (!tokens) return Err("{}: {}", flags.text, tokens.error().message);
