@@ -10,9 +10,13 @@ The tokenizer holds as many entries as the model, and is good for nothing else.
 import argparse
 import json
 import pathlib
+import sys
 
 import gguf
 import numpy
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "tools"))
+from gguf_keys import write_shape  # noqa: E402
 
 STD = 0.02
 BF16 = gguf.GGMLQuantizationType.BF16
@@ -69,17 +73,9 @@ def random_tensor(shape, generator):
 
 
 def add_shape(writer, config):
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(config["head_dim"])
-    writer.add_value_length(config["head_dim"])
+    write_shape(writer, config)
     writer.add_rope_dimension_count(config["head_dim"])
     writer.add_rope_freq_base(config.get("rope_theta", 10000.0))
-    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_BF16)
 
